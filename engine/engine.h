@@ -84,6 +84,9 @@ void wq_call_body(WqCall *c, const WqGraph *body, WqRt *const *in, WqRt **out);
 /* Is operand i a constant of the graph (so that what is packed of it may be kept in *cache)? */
 bool wq_call_is_const(const WqCall *c, int i);
 
+/* A dimension under the run's bindings (the Dims operator; shapes of results). Fails if a symbol is not bound. exec.c */
+int64_t wq_call_dim(const WqCall *c, WqDim d);
+
 typedef void WqEvalFn(WqCall *c);
 /* One row per op, from ops.def; every name must exist. */
 #define OP(name, sig, mask, flags, attrs, infer, eval) WqEvalFn eval;

@@ -242,15 +242,18 @@ typedef struct WqInfer {
 	WqModule *mod; /* for expressions; only numbers are seen at run time */
 	const WqNode *node;
 	int n_in, n_out;
-	const WqType *in[64];      /* NULL: absent. Variadic operators with more use node->in through wq_infer_in */
-	const WqTensor *val[64];   /* the operand's data, if known now */
-	const WqDim *sym[64];      /* or its elements as expressions */
-	const WqType *const *in_all; /* n_in of them */
-	WqType out[16];
-	WqDim *out_sym; /* may be set by a rule: result 0's elements as expressions (in the module's arena) */
-	bool running;   /* called by the engine */
+	const WqType **in;    /* n_in; NULL: absent */
+	const WqTensor **val; /* n_in; the operand's data (unpacked or packed), if known now */
+	const WqDim **sym;    /* n_in; or its elements as expressions, row-major; else NULL */
+	WqType *out;          /* n_out, zeroed; the rule fills them */
+	const WqDim *out_sym; /* may be set by a rule: result 0's elements as expressions (in the module's arena) */
+	bool has_hi;          /* may be set by a rule: every WQ_DIM_UNKNOWN it leaves is at most hi */
+	WqDim hi;
+	bool running;         /* called by the engine */
 } WqInfer;
 
+void wq_infer_init(WqInfer *x, WqNode *n, int n_out, WqArena *a); /* from the graph's values; the engine fills its own */
+int64_t wq_infer_elem(const WqInfer *x, int operand, int64_t i, WqDim *d); /* element count of a known integer operand, or -1; *d its i-th */
 void wq_infer(WqInfer *x); /* runs the node's rule; fails with a message that names the node */
 WQ_NORETURN void wq_infer_fail(const WqInfer *x, const char *fmt, ...) WQ_PRINTF(2, 3);
 
