@@ -46,6 +46,11 @@ const char *wq_dim_sym_name(const WqModule *m, int index);
 WqDim wq_dim_sym_at(const WqModule *m, int index);
 /* Value under bindings (indexed by symbol; < 0 is unbound): false if a symbol that it needs is unbound. */
 bool wq_dim_eval(const WqModule *m, WqDim d, const int64_t *bind, int n_bind, int64_t *out);
+/* Structure, for printing and for code: a sum of terms coef * atoms (up to 8; their number is returned), or a call of div,
+ * mod, min, max, bcast (the function's name, or NULL). */
+int wq_dim_num_terms(const WqModule *m, WqDim d);
+int wq_dim_term(const WqModule *m, WqDim d, int i, int64_t *coef, WqDim *atoms);
+const char *wq_dim_call(const WqModule *m, WqDim d, WqDim *a, WqDim *b);
 void wq_dim_print(const WqModule *m, WqDim d, WqStr *out);
 WqDim wq_dim_parse(WqModule *m, const char *s, const char **end); /* fails on nonsense */
 
@@ -121,6 +126,8 @@ int64_t wq_attr_i(const WqNode *n, const char *name);
 double wq_attr_f(const WqNode *n, const char *name);
 const char *wq_attr_s(const WqNode *n, const char *name);
 const int64_t *wq_attr_ints(const WqNode *n, const char *name, int *count); /* NULL, 0 if absent */
+/* The schema's entry: kind and default in *def (strings excepted); false if op has no such attribute. */
+bool wq_attr_schema(WqOp op, const char *name, WqAttr *def, bool *required);
 const WqAttr *wq_attr_find(const WqNode *n, const char *name); /* NULL if absent */
 void wq_set_i(WqNode *n, const char *name, int64_t v);
 void wq_set_f(WqNode *n, const char *name, double v);
@@ -220,6 +227,7 @@ WqValue *wq_node_value(WqNode *n, WqNode *before);
 /* The common case in one call. */
 WqValue *wq_build(WqGraph *g, WqOp op, int n_in, WqValue *const *in);
 WqValue *wq_dims(WqGraph *g, int n, const WqDim *dim); /* i64[n] of expressions: a constant, or a Dims node */
+WqValue *wq_dim_value(WqGraph *g, WqDim dim);           /* the same as a scalar */
 
 /* Change. */
 void wq_node_set_in(WqNode *n, int i, WqValue *v);

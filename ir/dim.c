@@ -1,0 +1,629 @@
+/* dim.c: dimensions as interned expressions in a normal form.
+ *
+ * A number >= 0 stands for itself. Everything else is an Expr of the module, and its handle is -1 - index. The normal form is a
+ * sum of products of atoms with integer factors, terms sorted; atoms are symbols and the operations that do not distribute
+ * (div, mod, min, max, bcast). Equal forms are interned once, so equality of handles is equality of expressions, as far as the
+ * normal form sees it. An expression that grows too large becomes WQ_DIM_UNKNOWN: sizes that nobody can use stay cheap.
+ */
+#include "ir/ir.h"
+
+enum { MAX_TERMS = 12, MAX_ATOMS = 4, MAX_WEIGHT = 256 };
+
+typedef enum { E_SUM, E_SYM, E_DIV, E_MOD, E_MIN, E_MAX, E_BCAST } ExprKind;
+
+typedef struct Term {
+	int64_t coef;
+	int n;
+	WqDim atom[MAX_ATOMS]; /* sorted; repeated for powers */
+} Term;
+
+typedef struct Poly {
+	int64_t c;
+	int n;
+	Term t[MAX_TERMS];
+} Poly;
+
+typedef struct Expr {
+	ExprKind kind;
+	int weight; /* symbols and operations in it */
+	int sym;
+	WqDim a, b;
+	Poly *p; /* E_SUM */
+	const char *key;
+} Expr;
+
+typedef struct Sym {
+	const char *name;
+	WqDim dim;
+	int64_t lo, hi;
+} Sym;
+
+struct WqDims {
+	WqArena *a;
+	WQ_VEC(Expr) e;
+	WQ_VEC(Sym) sym;
+	WqMap *exprs; /* key -> index + 1 */
+	WqMap *syms;  /* name -> index + 1 */
+	int fresh;
+};
+
+static struct WqDims *dims(WqModule *m)
+{
+	if (!m->dims) {
+		struct WqDims *d = WQ_NEW(m->arena, struct WqDims);
+		d->a = m->arena;
+		d->exprs = wq_map_new(m->arena);
+		d->syms = wq_map_new(m->arena);
+		m->dims = d;
+	}
+	return m->dims;
+}
+
+static const Expr *expr(const WqModule *m, WqDim d)
+{
+	int64_t i = -1 - d;
+	WQ_ASSERT(d < 0 && m && m->dims && i < m->dims->e.n);
+	return &m->dims->e.v[i];
+}
+
+static WqDim intern(WqModule *m, const char *key, const Expr *e)
+{
+	struct WqDims *ds = dims(m);
+	intptr_t at = (intptr_t)wq_map_get(ds->exprs, key);
+	if (!at) {
+		WQ_PUSH(ds->a, ds->e, *e);
+		at = ds->e.n;
+		wq_map_put(ds->exprs, key, (void *)at);
+	}
+	return -(WqDim)at;
+}
+
+/* ---- symbols ---------------------------------------------------------------------------------- */
+
+WqDim wq_dim_sym(WqModule *m, const char *name)
+{
+	struct WqDims *ds = dims(m);
+	intptr_t at = (intptr_t)wq_map_get(ds->syms, name);
+	if (at)
+		return ds->sym.v[at - 1].dim;
+	int index = ds->sym.n;
+	char key[32];
+	snprintf(key, sizeof key, "s%d", index);
+	Expr e = { .kind = E_SYM, .weight = 1, .sym = index };
+	Sym s = { wq_strdup(ds->a, name), intern(m, key, &e), 0, WQ_DIM_INF };
+	WQ_PUSH(ds->a, ds->sym, s);
+	wq_map_put(ds->syms, name, (void *)(intptr_t)(index + 1));
+	return s.dim;
+}
+
+WqDim wq_dim_fresh(WqModule *m, const char *stem, int64_t lo, int64_t hi)
+{
+	struct WqDims *ds = dims(m);
+	char name[64];
+	do
+		snprintf(name, sizeof name, "%.40s%d", stem, ds->fresh++);
+	while (wq_map_get(ds->syms, name));
+	WqDim d = wq_dim_sym(m, name);
+	wq_dim_bound(m, d, lo, hi);
+	return d;
+}
+
+void wq_dim_bound(WqModule *m, WqDim sym, int64_t lo, int64_t hi)
+{
+	Sym *s = &dims(m)->sym.v[expr(m, sym)->sym];
+	s->lo = lo;
+	s->hi = hi;
+}
+
+bool wq_dim_is_sym(const WqModule *m, WqDim d, int *index)
+{
+	if (d >= 0 || d == WQ_DIM_UNKNOWN || expr(m, d)->kind != E_SYM)
+		return false;
+	if (index)
+		*index = expr(m, d)->sym;
+	return true;
+}
+
+int wq_dim_num_syms(const WqModule *m) { return m->dims ? m->dims->sym.n : 0; }
+const char *wq_dim_sym_name(const WqModule *m, int index) { return m->dims->sym.v[index].name; }
+WqDim wq_dim_sym_at(const WqModule *m, int index) { return m->dims->sym.v[index].dim; }
+
+/* ---- polynomials ------------------------------------------------------------------------------ */
+
+static bool mul_over(int64_t a, int64_t b, int64_t *r)
+{
+	return __builtin_mul_overflow(a, b, r) || *r > WQ_DIM_INF || *r < -WQ_DIM_INF;
+}
+
+static bool add_over(int64_t a, int64_t b, int64_t *r)
+{
+	return __builtin_add_overflow(a, b, r) || *r > WQ_DIM_INF || *r < -WQ_DIM_INF;
+}
+
+static void poly_of(const WqModule *m, WqDim d, Poly *p)
+{
+	if (d >= 0) {
+		*p = (Poly){ .c = d };
+	} else if (expr(m, d)->kind == E_SUM) {
+		*p = *expr(m, d)->p;
+	} else {
+		*p = (Poly){ .n = 1 };
+		p->t[0] = (Term){ .coef = 1, .n = 1, .atom = { d } };
+	}
+}
+
+static int term_cmp(const Term *a, const Term *b)
+{
+	if (a->n != b->n)
+		return a->n < b->n ? 1 : -1; /* higher products first */
+	for (int i = 0; i < a->n; i++)
+		if (a->atom[i] != b->atom[i])
+			return a->atom[i] > b->atom[i] ? -1 : 1; /* older atoms first */
+	return 0;
+}
+
+/* Adds coef * (atoms of t) in place; false when it no longer fits. */
+static bool poly_add_term(Poly *p, const Term *t)
+{
+	if (t->coef == 0)
+		return true;
+	if (t->n == 0)
+		return !add_over(p->c, t->coef, &p->c);
+	int i = 0;
+	while (i < p->n && term_cmp(&p->t[i], t) < 0)
+		i++;
+	if (i < p->n && term_cmp(&p->t[i], t) == 0) {
+		if (add_over(p->t[i].coef, t->coef, &p->t[i].coef))
+			return false;
+		if (p->t[i].coef == 0) {
+			memmove(&p->t[i], &p->t[i + 1], (size_t)(p->n - i - 1) * sizeof(Term));
+			p->n--;
+		}
+		return true;
+	}
+	if (p->n == MAX_TERMS)
+		return false;
+	memmove(&p->t[i + 1], &p->t[i], (size_t)(p->n - i) * sizeof(Term));
+	p->t[i] = *t;
+	p->n++;
+	return true;
+}
+
+static bool term_mul(const Term *a, const Term *b, Term *r)
+{
+	if (a->n + b->n > MAX_ATOMS || mul_over(a->coef, b->coef, &r->coef))
+		return false;
+	int i = 0, j = 0, n = 0;
+	while (i < a->n || j < b->n) /* merge, older atoms (larger handles) first */
+		r->atom[n++] = j == b->n || (i < a->n && a->atom[i] >= b->atom[j]) ? a->atom[i++] : b->atom[j++];
+	r->n = n;
+	return true;
+}
+
+static bool poly_mul(const Poly *a, const Poly *b, Poly *r)
+{
+	*r = (Poly){ 0 };
+	for (int i = -1; i < a->n; i++) {
+		Term ta = i < 0 ? (Term){ .coef = a->c } : a->t[i];
+		for (int j = -1; j < b->n; j++) {
+			Term tb = j < 0 ? (Term){ .coef = b->c } : b->t[j], t;
+			if (ta.coef == 0 || tb.coef == 0)
+				continue;
+			if (!term_mul(&ta, &tb, &t) || !poly_add_term(r, &t))
+				return false;
+		}
+	}
+	return true;
+}
+
+static int poly_weight(const WqModule *m, const Poly *p)
+{
+	int w = 0;
+	for (int i = 0; i < p->n; i++)
+		for (int j = 0; j < p->t[i].n; j++)
+			w += expr(m, p->t[i].atom[j])->weight;
+	return w;
+}
+
+static WqDim poly_dim(WqModule *m, const Poly *p)
+{
+	if (p->n == 0 && p->c >= 0)
+		return p->c;
+	if (p->n == 1 && p->c == 0 && p->t[0].coef == 1 && p->t[0].n == 1)
+		return p->t[0].atom[0];
+	int w = poly_weight(m, p);
+	if (w > MAX_WEIGHT)
+		return WQ_DIM_UNKNOWN;
+	char key[MAX_TERMS * (MAX_ATOMS + 1) * 24 + 32];
+	int n = snprintf(key, sizeof key, "+%lld", (long long)p->c);
+	for (int i = 0; i < p->n; i++) {
+		n += snprintf(key + n, sizeof key - (size_t)n, ";%lld", (long long)p->t[i].coef);
+		for (int j = 0; j < p->t[i].n; j++)
+			n += snprintf(key + n, sizeof key - (size_t)n, "*%lld", (long long)p->t[i].atom[j]);
+	}
+	Expr e = { .kind = E_SUM, .weight = w + 1 };
+	intptr_t at = (intptr_t)wq_map_get(dims(m)->exprs, key);
+	if (at)
+		return -(WqDim)at;
+	e.p = WQ_NEW(m->arena, Poly);
+	*e.p = *p;
+	return intern(m, key, &e);
+}
+
+static WqDim binary(WqModule *m, ExprKind k, WqDim a, WqDim b)
+{
+	static const char name[] = { [E_DIV] = '/', [E_MOD] = '%', [E_MIN] = 'm', [E_MAX] = 'M', [E_BCAST] = 'b' };
+	bool commutes = k == E_MIN || k == E_MAX || k == E_BCAST;
+	if (commutes && a < b) {
+		WqDim t = a;
+		a = b;
+		b = t;
+	}
+	int w = (a < 0 ? expr(m, a)->weight : 1) + (b < 0 ? expr(m, b)->weight : 1) + 1;
+	if (w > MAX_WEIGHT)
+		return WQ_DIM_UNKNOWN;
+	char key[64];
+	snprintf(key, sizeof key, "%c%lld,%lld", name[k], (long long)a, (long long)b);
+	Expr e = { .kind = k, .weight = w, .a = a, .b = b };
+	return intern(m, key, &e);
+}
+
+/* ---- arithmetic ------------------------------------------------------------------------------- */
+
+WqDim wq_dim_const(WqModule *m, int64_t v)
+{
+	Poly p = { .c = v };
+	return v >= 0 ? v : poly_dim(m, &p);
+}
+
+bool wq_dim_get_const(const WqModule *m, WqDim d, int64_t *v)
+{
+	if (d == WQ_DIM_UNKNOWN)
+		return false;
+	if (d < 0 && (expr(m, d)->kind != E_SUM || expr(m, d)->p->n > 0))
+		return false;
+	*v = d >= 0 ? d : expr(m, d)->p->c;
+	return true;
+}
+
+static bool unknown(WqDim a, WqDim b) { return a == WQ_DIM_UNKNOWN || b == WQ_DIM_UNKNOWN; }
+
+/* a + f*b */
+static WqDim add_scaled(WqModule *m, WqDim a, WqDim b, int64_t f)
+{
+	if (unknown(a, b))
+		return WQ_DIM_UNKNOWN;
+	int64_t r;
+	if (a >= 0 && b >= 0) {
+		if (mul_over(b, f, &r) || add_over(a, r, &r))
+			wq_fail(WQ_EINPUT, "a dimension is larger than 2^61");
+		return wq_dim_const(m, r);
+	}
+	Poly pa, pb;
+	poly_of(m, a, &pa);
+	poly_of(m, b, &pb);
+	for (int i = -1; i < pb.n; i++) {
+		Term t = i < 0 ? (Term){ .coef = pb.c } : pb.t[i];
+		if (mul_over(t.coef, f, &t.coef) || !poly_add_term(&pa, &t))
+			return WQ_DIM_UNKNOWN;
+	}
+	return poly_dim(m, &pa);
+}
+
+WqDim wq_dim_add(WqModule *m, WqDim a, WqDim b) { return add_scaled(m, a, b, 1); }
+WqDim wq_dim_sub(WqModule *m, WqDim a, WqDim b) { return add_scaled(m, a, b, -1); }
+
+WqDim wq_dim_mul(WqModule *m, WqDim a, WqDim b)
+{
+	if (a == 0 || b == 0)
+		return 0;
+	if (unknown(a, b))
+		return WQ_DIM_UNKNOWN;
+	if (a >= 0 && b >= 0) {
+		int64_t r;
+		if (mul_over(a, b, &r))
+			wq_fail(WQ_EINPUT, "a dimension is larger than 2^61");
+		return r;
+	}
+	Poly pa, pb, r;
+	poly_of(m, a, &pa);
+	poly_of(m, b, &pb);
+	return poly_mul(&pa, &pb, &r) ? poly_dim(m, &r) : WQ_DIM_UNKNOWN;
+}
+
+static int64_t floordiv(int64_t a, int64_t b)
+{
+	int64_t q = a / b;
+	return q - (a % b != 0 && (a < 0) != (b < 0));
+}
+
+/* t / d as a term, if d's atoms and factor divide it. */
+static bool term_div(const Term *t, const Term *d, Term *r)
+{
+	if (t->coef % d->coef != 0 || d->n > t->n)
+		return false;
+	*r = (Term){ .coef = t->coef / d->coef };
+	int j = 0;
+	for (int i = 0; i < t->n; i++) {
+		if (j < d->n && t->atom[i] == d->atom[j])
+			j++;
+		else
+			r->atom[r->n++] = t->atom[i];
+	}
+	return j == d->n;
+}
+
+/* Splits p = q*d + r with what divides exactly; d is one term. */
+static void poly_split(const Poly *p, const Term *d, Poly *q, Poly *r)
+{
+	*q = (Poly){ 0 };
+	*r = (Poly){ 0 };
+	for (int i = 0; i < p->n; i++) {
+		Term t;
+		if (term_div(&p->t[i], d, &t))
+			poly_add_term(q, &t);
+		else
+			poly_add_term(r, &p->t[i]);
+	}
+	if (d->n == 0) { /* by a number: keep 0 <= the rest's constant < d */
+		int64_t whole = floordiv(p->c, d->coef);
+		Term t = { .coef = whole };
+		poly_add_term(q, &t);
+		r->c = p->c - whole * d->coef;
+	} else {
+		r->c = p->c;
+	}
+}
+
+/* The divisor as one term, or false (a sum, zero). */
+static bool divisor(const WqModule *m, WqDim b, Term *t)
+{
+	Poly p;
+	poly_of(m, b, &p);
+	if (p.n == 0 && p.c != 0)
+		*t = (Term){ .coef = p.c };
+	else if (p.n == 1 && p.c == 0)
+		*t = p.t[0];
+	else
+		return false;
+	return true;
+}
+
+WqDim wq_dim_floordiv(WqModule *m, WqDim a, WqDim b)
+{
+	int64_t ca, cb;
+	if (unknown(a, b) || b == 0)
+		return WQ_DIM_UNKNOWN;
+	if (b == 1 || a == 0)
+		return a;
+	if (a == b)
+		return 1;
+	if (wq_dim_get_const(m, a, &ca) && wq_dim_get_const(m, b, &cb))
+		return wq_dim_const(m, floordiv(ca, cb));
+	Poly p, q, r;
+	Term d;
+	poly_of(m, a, &p);
+	if (!divisor(m, b, &d))
+		return binary(m, E_DIV, a, b);
+	poly_split(&p, &d, &q, &r);
+	WqDim whole = poly_dim(m, &q), rest = poly_dim(m, &r);
+	if (rest == 0 || unknown(whole, rest))
+		return unknown(whole, rest) ? WQ_DIM_UNKNOWN : whole;
+	if (d.n == 0 && d.coef > 0 && wq_dim_lo(m, rest) >= 0 && wq_dim_hi(m, rest) < d.coef)
+		return whole;
+	return wq_dim_add(m, whole, binary(m, E_DIV, rest, b));
+}
+
+WqDim wq_dim_ceildiv(WqModule *m, WqDim a, WqDim b)
+{
+	WqDim n = wq_dim_floordiv(m, wq_dim_sub(m, 0, a), b);
+	return wq_dim_sub(m, 0, n);
+}
+
+WqDim wq_dim_mod(WqModule *m, WqDim a, WqDim b)
+{
+	WqDim q = wq_dim_floordiv(m, a, b);
+	if (q == WQ_DIM_UNKNOWN)
+		return q;
+	WqDim r = wq_dim_sub(m, a, wq_dim_mul(m, q, b));
+	int64_t c;
+	Term d;
+	/* a - (a/b)*b is exact when the division was; else keep the shorter mod. */
+	if (r == 0 || (r != WQ_DIM_UNKNOWN && wq_dim_get_const(m, r, &c)))
+		return r;
+	if (divisor(m, b, &d)) {
+		Poly p, qq, rr;
+		poly_of(m, a, &p);
+		poly_split(&p, &d, &qq, &rr);
+		a = poly_dim(m, &rr);
+		if (d.n == 0 && d.coef > 0 && wq_dim_lo(m, a) >= 0 && wq_dim_hi(m, a) < d.coef)
+			return a;
+	}
+	return a == WQ_DIM_UNKNOWN ? a : binary(m, E_MOD, a, b);
+}
+
+WqDim wq_dim_min(WqModule *m, WqDim a, WqDim b)
+{
+	if (unknown(a, b))
+		return WQ_DIM_UNKNOWN;
+	if (a == b)
+		return a;
+	WqDim d = wq_dim_sub(m, a, b);
+	if (d != WQ_DIM_UNKNOWN && wq_dim_hi(m, d) <= 0)
+		return a;
+	if (d != WQ_DIM_UNKNOWN && wq_dim_lo(m, d) >= 0)
+		return b;
+	return binary(m, E_MIN, a, b);
+}
+
+WqDim wq_dim_max(WqModule *m, WqDim a, WqDim b)
+{
+	WqDim least = wq_dim_min(m, a, b);
+	if (least == WQ_DIM_UNKNOWN)
+		return least;
+	if (least == a)
+		return b;
+	return least == b ? a : binary(m, E_MAX, a, b);
+}
+
+WqDim wq_dim_bcast(WqModule *m, WqDim a, WqDim b)
+{
+	if (a == b || b == 1)
+		return a;
+	if (a == 1)
+		return b;
+	if (a >= 0) /* a number other than 1 wins: the other is it or 1 */
+		return a;
+	if (b >= 0)
+		return b;
+	if (unknown(a, b))
+		return WQ_DIM_UNKNOWN;
+	if (wq_dim_lo(m, a) > 1)
+		return a;
+	if (wq_dim_lo(m, b) > 1)
+		return b;
+	return binary(m, E_BCAST, a, b);
+}
+
+/* ---- bounds: interval arithmetic, saturating at +-inf ----------------------------------------- */
+
+typedef struct Range {
+	int64_t lo, hi;
+} Range;
+
+static int64_t sat(__int128 v) { return v > WQ_DIM_INF ? WQ_DIM_INF : v < -WQ_DIM_INF ? -WQ_DIM_INF : (int64_t)v; }
+static int64_t smul(int64_t a, int64_t b) { return sat((__int128)a * b); }
+
+static Range range_mul(Range a, Range b)
+{
+	int64_t v[4] = { smul(a.lo, b.lo), smul(a.lo, b.hi), smul(a.hi, b.lo), smul(a.hi, b.hi) };
+	Range r = { v[0], v[0] };
+	for (int i = 1; i < 4; i++) {
+		r.lo = v[i] < r.lo ? v[i] : r.lo;
+		r.hi = v[i] > r.hi ? v[i] : r.hi;
+	}
+	return r;
+}
+
+static Range range(const WqModule *m, WqDim d);
+
+static Range range_sum(const WqModule *m, const Poly *p)
+{
+	Range r = { p->c, p->c };
+	for (int i = 0; i < p->n; i++) {
+		Range t = { p->t[i].coef, p->t[i].coef };
+		for (int j = 0; j < p->t[i].n; j++)
+			t = range_mul(t, range(m, p->t[i].atom[j]));
+		r.lo = sat((__int128)r.lo + t.lo);
+		r.hi = sat((__int128)r.hi + t.hi);
+	}
+	return r;
+}
+
+static Range range(const WqModule *m, WqDim d)
+{
+	if (d >= 0)
+		return (Range){ d, d };
+	if (d == WQ_DIM_UNKNOWN)
+		return (Range){ 0, WQ_DIM_INF };
+	const Expr *e = expr(m, d);
+	if (e->kind == E_SYM)
+		return (Range){ m->dims->sym.v[e->sym].lo, m->dims->sym.v[e->sym].hi };
+	if (e->kind == E_SUM)
+		return range_sum(m, e->p);
+	Range a = range(m, e->a), b = range(m, e->b);
+	switch (e->kind) {
+	case E_DIV:
+		if (b.lo <= 0)
+			return (Range){ a.lo < 0 ? -WQ_DIM_INF : 0, a.hi > 0 ? a.hi : WQ_DIM_INF };
+		return (Range){ floordiv(a.lo, a.lo < 0 ? b.lo : b.hi), floordiv(a.hi, a.hi < 0 ? b.hi : b.lo) };
+	case E_MOD:
+		return b.lo > 0 ? (Range){ 0, b.hi - 1 } : (Range){ -WQ_DIM_INF, WQ_DIM_INF };
+	case E_MIN:
+		return (Range){ a.lo < b.lo ? a.lo : b.lo, a.hi < b.hi ? a.hi : b.hi };
+	case E_MAX:
+		return (Range){ a.lo > b.lo ? a.lo : b.lo, a.hi > b.hi ? a.hi : b.hi };
+	default:
+		return (Range){ a.lo < b.lo ? a.lo : b.lo, a.hi > b.hi ? a.hi : b.hi };
+	}
+}
+
+int64_t wq_dim_lo(const WqModule *m, WqDim d) { return range(m, d).lo; }
+int64_t wq_dim_hi(const WqModule *m, WqDim d) { return range(m, d).hi; }
+
+/* ---- evaluation ------------------------------------------------------------------------------- */
+
+bool wq_dim_eval(const WqModule *m, WqDim d, const int64_t *bind, int n_bind, int64_t *out)
+{
+	if (d >= 0) {
+		*out = d;
+		return true;
+	}
+	if (d == WQ_DIM_UNKNOWN)
+		return false;
+	const Expr *e = expr(m, d);
+	int64_t a, b;
+	if (e->kind == E_SYM) {
+		if (e->sym >= n_bind || bind[e->sym] < 0)
+			return false;
+		*out = bind[e->sym];
+		return true;
+	}
+	if (e->kind == E_SUM) {
+		int64_t sum = e->p->c;
+		for (int i = 0; i < e->p->n; i++) {
+			int64_t t = e->p->t[i].coef;
+			for (int j = 0; j < e->p->t[i].n; j++) {
+				if (!wq_dim_eval(m, e->p->t[i].atom[j], bind, n_bind, &a))
+					return false;
+				t = smul(t, a);
+			}
+			sum = sat((__int128)sum + t);
+		}
+		*out = sum;
+		return true;
+	}
+	if (!wq_dim_eval(m, e->a, bind, n_bind, &a) || !wq_dim_eval(m, e->b, bind, n_bind, &b))
+		return false;
+	if ((e->kind == E_DIV || e->kind == E_MOD) && b == 0)
+		return false;
+	*out = e->kind == E_DIV   ? floordiv(a, b)
+	       : e->kind == E_MOD ? a - floordiv(a, b) * b
+	       : e->kind == E_MIN ? (a < b ? a : b)
+	       : e->kind == E_MAX ? (a > b ? a : b)
+				  : (a == 1 ? b : a);
+	return true;
+}
+
+/* ---- structure, for printing and code ------------------------------------------------------------ */
+
+int wq_dim_num_terms(const WqModule *m, WqDim d)
+{
+	Poly p;
+	poly_of(m, d, &p);
+	return p.n + (p.c != 0 || p.n == 0);
+}
+
+int wq_dim_term(const WqModule *m, WqDim d, int i, int64_t *coef, WqDim *atoms)
+{
+	Poly p;
+	poly_of(m, d, &p);
+	if (i == p.n) {
+		*coef = p.c;
+		return 0;
+	}
+	*coef = p.t[i].coef;
+	memcpy(atoms, p.t[i].atom, sizeof p.t[i].atom);
+	return p.t[i].n;
+}
+
+const char *wq_dim_call(const WqModule *m, WqDim d, WqDim *a, WqDim *b)
+{
+	static const char *const name[] = { [E_DIV] = "div", [E_MOD] = "mod", [E_MIN] = "min", [E_MAX] = "max", [E_BCAST] = "bcast" };
+	const Expr *e = expr(m, d);
+	if (e->kind == E_SUM || e->kind == E_SYM)
+		return NULL;
+	*a = e->a;
+	*b = e->b;
+	return name[e->kind];
+}
