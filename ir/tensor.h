@@ -73,7 +73,8 @@ void wq_pack(WqDtype t, const void *bytes, void *packed, int64_t count);
 /* Any numeric element as a double / int64 (bool 0/1; packed or not). For scalars and small operands. */
 double wq_tensor_get_f(const WqTensor *t, int64_t i);
 int64_t wq_tensor_get_i(const WqTensor *t, int64_t i);
-/* The other way: v rounded into an unpacked tensor's element (saturating for 8-bit floats, wrapping for ints). */
+/* The other way, into an unpacked tensor's element: floats round to nearest even (saturating below 16 bits; f8e8m0 up),
+ * integers truncate, then wrap. */
 void wq_tensor_set_f(WqTensor *t, int64_t i, double v);
 void wq_tensor_set_i(WqTensor *t, int64_t i, int64_t v);
 
@@ -84,8 +85,10 @@ uint16_t wq_f32_to_f16(float f); /* nearest even */
 uint16_t wq_f64_to_f16(double d);
 float wq_bf16_to_f32(uint16_t h);
 uint16_t wq_f32_to_bf16(float f);
+uint16_t wq_f64_to_bf16(double d);
 /* f8 and f4 codes; saturate as the ONNX Cast attribute. round_up: 'n' nearest, 'u' up, 'd' down (f8e8m0 only). */
 float wq_f8_to_f32(WqDtype t, uint8_t code);
 uint8_t wq_f32_to_f8(WqDtype t, float f, bool saturate, char round);
+uint8_t wq_f64_to_f8(WqDtype t, double d, bool saturate, char round);
 
 #endif
