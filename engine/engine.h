@@ -25,10 +25,11 @@ WqRt *wq_rt_ref(WqRt *v);
 void wq_rt_unref(WqRt *v); /* NULL is fine */
 WqType wq_rt_type(WqModule *m, const WqRt *v);
 
-/* Bytes of tensor memory alive now / at most since the last reset, over all values of this thread's runs. */
+/* Bytes of tensor memory alive now / at most since peak was last set, over all values of this thread's runs. */
 typedef struct WqMemStat {
 	int64_t live, peak;
 } WqMemStat;
+WqMemStat *wq_mem_stat(void);
 
 /* ---- running (exec.c) -------------------------------------------------------------------------------- */
 
@@ -79,8 +80,11 @@ typedef struct WqCall {
 /* Shape and memory of result i, for operators whose shape rule could not tell. */
 void wq_call_alloc(WqCall *c, int i, WqDtype t, int rank, const int64_t *dim);
 WQ_NORETURN void wq_call_fail(const WqCall *c, const char *fmt, ...) WQ_PRINTF(2, 3);
-/* Runs a nested graph: n_in values for its inputs, n_out new references. */
-void wq_call_body(WqCall *c, const WqGraph *body, WqRt *const *in, WqRt **out);
+/* Runs a nested graph: takes the references in[] (one per input of the body, set to NULL as they go), gives new ones in out[],
+ * of the call: whatever is still in c->vout or wq_call_hold when the run fails is released with it. */
+void wq_call_body(WqCall *c, const WqGraph *body, WqRt **in, WqRt **out);
+/* n places for references, released (where not NULL) when the call ends, however it ends. */
+WqRt **wq_call_hold(WqCall *c, int n);
 /* Is operand i a constant of the graph (so that what is packed of it may be kept in *cache)? */
 bool wq_call_is_const(const WqCall *c, int i);
 
