@@ -62,7 +62,8 @@ typedef struct ImportOptions {
 	int n_consts;
 	const char *const *const_names;
 	const WqTensor *consts;
-	bool no_fold; /* lower without folding (tests) */
+	/* Becomes WqModule.fold (the engine's wq_engine_fold; a pointer, since frontend does not know the engine). NULL: no folding. */
+	bool (*fold)(WqNode *n, WqTensor **out);
 } ImportOptions;
 
 /* The module's constants are views into m, which must outlive it. Fails with the list of everything unsupported. */

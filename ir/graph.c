@@ -356,13 +356,32 @@ static bool all_const(const WqNode *n)
 	return n->op != OP_Dims;
 }
 
-/* A known vector (or scalar) of expressions replaces whatever computed it. */
+static bool all_numbers(const WqModule *m, int64_t n, const WqDim *d, int64_t *v)
+{
+	for (int64_t i = 0; i < n; i++)
+		if (!wq_dim_get_const(m, d[i], &v[i]))
+			return false;
+	return true;
+}
+
+/* A known vector (or scalar) of expressions replaces whatever computed it; other integers (and decided comparisons) only when all
+ * are numbers. */
 static WqValue *known_elements(WqNode *n, const WqInfer *x)
 {
+	WqModule *m = n->graph->mod;
 	const WqType *t = &x->out[0];
-	if (!x->out_sym || n->op == OP_Dims || t->dtype != WQ_I64 || t->rank > 1)
+	if (!x->out_sym || n->op == OP_Dims || !wq_type_static(t))
 		return NULL;
-	int64_t count = t->rank == 1 ? t->dim[0] : 1;
+	int64_t count = wq_type_count(m, t);
+	int64_t *v = WQ_NEW_N(m->arena, int64_t, count + 1);
+	if (all_numbers(m, count, x->out_sym, v)) {
+		WqTensor *c = wq_tensor_new(m, t->dtype, t->rank, t->dim);
+		for (int64_t i = 0; i < count; i++)
+			wq_tensor_set_i(c, i, v[i]);
+		return wq_const(n->graph, NULL, c);
+	}
+	if (t->dtype != WQ_I64 || t->rank > 1)
+		return NULL;
 	for (int64_t i = 0; i < count; i++)
 		if (x->out_sym[i] == WQ_DIM_UNKNOWN)
 			return NULL;
@@ -393,14 +412,6 @@ WqValue *wq_node_value(WqNode *n, WqNode *before)
 WqValue *wq_build(WqGraph *g, WqOp op, int n_in, WqValue *const *in)
 {
 	return wq_node_value(wq_node_new(g, op, n_in, in), NULL);
-}
-
-static bool all_numbers(const WqModule *m, int n, const WqDim *d, int64_t *v)
-{
-	for (int i = 0; i < n; i++)
-		if (!wq_dim_get_const(m, d[i], &v[i]))
-			return false;
-	return true;
 }
 
 static WqValue *dims_node(WqGraph *g, int n, const WqDim *dim, bool scalar)
