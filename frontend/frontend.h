@@ -43,6 +43,9 @@ void onnx_close(OnnxModel *m);
 /* A TensorProto's data as a view into the file (or, for varint fields, decoded into the arena a). Checks length against shape. */
 WqTensor *onnx_tensor(OnnxModel *m, WqArena *a, const Onnx__TensorProto *t);
 
+/* The graph inputs that are no initializers, in order (inputs.c): names, kinds and element types; shapes are not told. */
+int onnx_inputs(const OnnxModel *m, WqArena *a, const char *const **names, const WqType **types);
+
 /* ---- import (import.c): model -> core IR ----------------------------------------------------------------- */
 
 typedef struct ImportDim { /* --dim name=value, --dim name<=value */

@@ -1,0 +1,345 @@
+/* check: runs folders in the layout of ONNX's backend tests (model.onnx, test_data_set_N/{input,output}_K.pb) and compares.
+ *
+ * Every folder runs in a process of its own: one that crashes or hangs is a failure, not the end of the run.
+ */
+#include "cli/cli.h"
+
+#include <dirent.h>
+#include <math.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+typedef struct Check {
+	Common c;
+	double rtol, atol;
+	double range;      /* > 0: passes if within this share of the expected output's range */
+	bool const_inputs; /* inputs are compiled in as constants */
+	int timeout;       /* seconds a folder */
+} Check;
+
+typedef enum { PASS, FAIL, SKIP } Outcome;
+
+/* ---- comparing --------------------------------------------------------------------------------- */
+
+static bool close_enough(const Check *k, double got, double want, double span)
+{
+	if (isnan(want) || isnan(got))
+		return isnan(want) && isnan(got);
+	if (isinf(want) || isinf(got))
+		return want == got;
+	double d = fabs(got - want);
+	if (k->range > 0)
+		return d <= k->range * span || d == 0;
+	return d <= k->atol + k->rtol * fabs(want);
+}
+
+static double span_of(const WqTensor *t)
+{
+	double lo = INFINITY, hi = -INFINITY;
+	int64_t n = wq_tensor_count(t);
+	for (int64_t i = 0; i < n; i++) {
+		double v = wq_tensor_get_f(t, i);
+		if (isfinite(v)) {
+			lo = fmin(lo, v);
+			hi = fmax(hi, v);
+		}
+	}
+	return hi > lo ? hi - lo : fmax(fabs(hi), 1e-30);
+}
+
+static void shape_text(const WqTensor *t, WqStr *s)
+{
+	WqType type = wq_type_of_tensor(t);
+	wq_type_print(NULL, &type, s);
+}
+
+static bool compare_strings(const WqTensor *got, const WqTensor *want, int64_t n)
+{
+	const WqString *a = got->data, *b = want->data;
+	for (int64_t i = 0; i < n; i++)
+		if (a[i].n != b[i].n || memcmp(a[i].p, b[i].p, a[i].n))
+			return false;
+	return true;
+}
+
+/* Appends what differs to why. */
+static bool compare_tensor(const Check *k, const WqTensor *got, const WqTensor *want, bool random, WqStr *why)
+{
+	bool same = got->dtype == want->dtype && got->rank == want->rank &&
+		    !memcmp(got->dim, want->dim, (size_t)got->rank * sizeof *got->dim);
+	if (!same) {
+		wq_str_printf(why, "type ");
+		shape_text(got, why);
+		wq_str_printf(why, ", expected ");
+		shape_text(want, why);
+		return false;
+	}
+	int64_t n = wq_tensor_count(want), wrong = 0, first = -1;
+	if (random)
+		return true;
+	if (want->dtype == WQ_STR) {
+		if (!compare_strings(got, want, n))
+			wq_str_printf(why, "strings differ");
+		return why->n == 0;
+	}
+	if (want->dtype == WQ_C64 || want->dtype == WQ_C128) {
+		bool equal = !memcmp(got->data, want->data, wq_tensor_bytes(want));
+		if (!equal)
+			wq_str_printf(why, "complex values differ");
+		return equal;
+	}
+	double span = k->range > 0 ? span_of(want) : 0, worst = 0;
+	bool exact64 = want->dtype == WQ_I64 || want->dtype == WQ_U64;
+	for (int64_t i = 0; i < n; i++) {
+		double g = wq_tensor_get_f(got, i), w = wq_tensor_get_f(want, i);
+		bool ok = exact64 ? wq_tensor_get_i(got, i) == wq_tensor_get_i(want, i) || (k->range > 0 && close_enough(k, g, w, span))
+				  : close_enough(k, g, w, span);
+		if (!ok && wrong++ == 0)
+			first = i;
+		if (!ok)
+			worst = fmax(worst, fabs(g - w));
+	}
+	if (wrong)
+		wq_str_printf(why, "%lld of %lld differ, most by %g; [%lld] is %.9g, expected %.9g", (long long)wrong, (long long)n, worst,
+			      (long long)first, wq_tensor_get_f(got, first), wq_tensor_get_f(want, first));
+	return wrong == 0;
+}
+
+static bool compare_value(const Check *k, const WqRt *got, const WqFileValue *want, bool random, WqStr *why)
+{
+	if (got->kind == WQ_TENSOR && want->type.kind == WQ_TENSOR)
+		return compare_tensor(k, &got->t, want->t, random, why);
+	if (got->kind != want->type.kind || got->n != want->n) {
+		wq_str_printf(why, "a list of %d, expected %d", got->n, want->n);
+		return false;
+	}
+	for (int i = 0; i < got->n; i++)
+		if (!compare_value(k, got->elems[i], &want->elems[i], random, why))
+			return false;
+	return true;
+}
+
+/* ---- running one folder ------------------------------------------------------------------------ */
+
+static bool exists(const char *path)
+{
+	struct stat st;
+	return stat(path, &st) == 0;
+}
+
+static WqRt *to_rt(const WqFileValue *v)
+{
+	if (v->type.kind == WQ_TENSOR)
+		return wq_rt_borrow(v->t);
+	WqRt **e = calloc((size_t)v->n + 1, sizeof *e);
+	for (int i = 0; i < v->n; i++)
+		e[i] = to_rt(&v->elems[i]);
+	WqRt *r = wq_rt_list(v->type.kind, v->type.elem, v->n, e);
+	for (int i = 0; i < v->n; i++)
+		wq_rt_unref(e[i]);
+	free(e);
+	return r;
+}
+
+static bool depends_on_random(const WqGraph *g)
+{
+	WQ_FOR_NODES(n, g) {
+		if (wq_op(n->op)->flags & WQ_IMPURE)
+			return true;
+		for (int i = 0; i < n->n_body; i++)
+			if (depends_on_random(n->body[i]))
+				return true;
+	}
+	return false;
+}
+
+/* Types and constant data of the inputs, from the data set. */
+static void import_options(const Check *k, ImportOptions *o, WqArena *a, int n, const char *const *names, WqFileValue *const *in, bool types)
+{
+	const char **ns = WQ_NEW_N(a, const char *, n + 1);
+	WqType *ts = WQ_NEW_N(a, WqType, n + 1);
+	WqTensor *cs = WQ_NEW_N(a, WqTensor, n + 1);
+	int m = 0;
+	for (int i = 0; i < n; i++)
+		if (in[i]->type.kind == WQ_TENSOR) {
+			ns[m] = names[i];
+			ts[m] = wq_type_of_tensor(in[i]->t);
+			cs[m++] = *in[i]->t;
+		}
+	if (types) {
+		o->n_types = m;
+		o->type_names = ns;
+		o->types = ts;
+	}
+	if (k->const_inputs) {
+		o->n_consts = m;
+		o->const_names = ns;
+		o->consts = cs;
+	}
+}
+
+static WqModule *import_for(const Check *k, OnnxModel *model, WqArena *a, int n, const char *const *names, WqFileValue *const *in)
+{
+	ImportOptions o = { .n_dims = k->c.dims.n, .dims = k->c.dims.v, .fold = wq_engine_fold };
+	import_options(k, &o, a, n, names, in, false);
+	WqTry t;
+	WqModule *volatile m = NULL;
+	if (WQ_TRY(&t)) {
+		m = onnx_import(model, &o);
+		wq_try_end(&t);
+		return m;
+	}
+	/* What needs shapes that the model does not tell may still be clear for this data. */
+	import_options(k, &o, a, n, names, in, true);
+	return onnx_import(model, &o);
+}
+
+static void run_set(const Check *k, OnnxModel *model, const char *dir)
+{
+	WqArena *a = k->c.arena;
+	const char *const *names;
+	const WqType *types;
+	int n_names = onnx_inputs(model, a, &names, &types);
+	WqFileValue **in = WQ_NEW_N(a, WqFileValue *, n_names + 1);
+	int n = 0;
+	for (; n < n_names; n++) {
+		const char *path = wq_sprintf(a, "%s/input_%d.pb", dir, n);
+		if (!exists(path))
+			break;
+		in[n] = wq_value_read(a, path, &types[n]);
+	}
+	WqModule *m = import_for(k, model, a, n, names, in);
+	WqEngineOptions eo = { .threads = k->c.threads, .plain = k->c.plain };
+	WqEngine *e = wq_engine_new(m, &eo);
+	WqRt **rin = WQ_NEW_N(a, WqRt *, m->main->inputs.n + 1);
+	for (int i = 0; i < m->main->inputs.n; i++)
+		for (int j = 0; j < n; j++)
+			if (!strcmp(m->main->inputs.v[i]->name, names[j]))
+				rin[i] = to_rt(in[j]);
+	WqRt **out = WQ_NEW_N(a, WqRt *, m->main->outputs.n + 1);
+	wq_engine_run(e, rin, out);
+	bool random = depends_on_random(m->main);
+	for (int i = 0; i < m->main->outputs.n; i++) {
+		const char *path = wq_sprintf(a, "%s/output_%d.pb", dir, i);
+		if (!exists(path))
+			wq_fail(WQ_ECHECK, "%s is missing", path);
+		WqType want_type = wq_rt_type(m, out[i]);
+		const WqFileValue *want = wq_value_read(a, path, &want_type);
+		WqStr why = { .a = a };
+		if (!compare_value(k, out[i], want, random, &why))
+			wq_fail(WQ_ECHECK, "output '%s': %s", m->main->outputs.v[i].name, why.s);
+	}
+	for (int i = 0; i < m->main->outputs.n; i++)
+		wq_rt_unref(out[i]);
+	for (int i = 0; i < m->main->inputs.n; i++)
+		wq_rt_unref(rin[i]);
+	wq_engine_free(e);
+	wq_module_free(m);
+}
+
+/* In the child: everything of one folder. The message is empty when it passed. */
+static Outcome run_folder(Check *k, const char *dir, WqStr *msg)
+{
+	WqTry t;
+	OnnxModel *volatile model = NULL;
+	if (WQ_TRY(&t)) {
+		k->c.arena = wq_arena_new();
+		model = onnx_open(wq_sprintf(k->c.arena, "%s/model.onnx", dir));
+		int sets = 0;
+		for (;; sets++) {
+			char *set = wq_sprintf(k->c.arena, "%s/test_data_set_%d", dir, sets);
+			if (!exists(set))
+				break;
+			run_set(k, model, set);
+		}
+		if (!sets)
+			wq_fail(WQ_EINPUT, "no test_data_set_0 in %s", dir);
+		onnx_close(model);
+		wq_arena_free(k->c.arena);
+		wq_try_end(&t);
+		return PASS;
+	}
+	wq_str_printf(msg, "%s", t.err.text);
+	return t.err.code == WQ_EUNSUPPORTED ? SKIP : FAIL;
+}
+
+/* Runs a folder in a child; its message comes back through a pipe. */
+static Outcome fork_folder(Check *k, const char *dir, WqStr *msg)
+{
+	int fd[2];
+	if (pipe(fd))
+		wq_fail(WQ_EINPUT, "no pipe for the child process");
+	fflush(stdout);
+	pid_t pid = fork();
+	if (pid < 0)
+		wq_fail(WQ_EINPUT, "no process for %s", dir);
+	if (pid == 0) {
+		close(fd[0]);
+		alarm((unsigned)k->timeout);
+		WqArena *a = wq_arena_new();
+		WqStr s = { .a = a };
+		Outcome o = run_folder(k, dir, &s);
+		if (s.n && write(fd[1], s.s, s.n) < 0)
+			_exit(FAIL);
+		_exit(o);
+	}
+	close(fd[1]);
+	char buf[4096];
+	ssize_t got;
+	while ((got = read(fd[0], buf, sizeof buf)) > 0)
+		wq_str_write(msg, buf, (size_t)got);
+	close(fd[0]);
+	int status;
+	waitpid(pid, &status, 0);
+	if (WIFEXITED(status) && WEXITSTATUS(status) <= SKIP)
+		return (Outcome)WEXITSTATUS(status);
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
+		wq_str_printf(msg, "no end after %d s", k->timeout);
+	else
+		wq_str_printf(msg, "the process died (%s %d)", WIFSIGNALED(status) ? "signal" : "status",
+			      WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	return FAIL;
+}
+
+int verb_check(int argc, char **argv)
+{
+	Check k = { .rtol = 1e-3, .atol = 1e-7, .timeout = 60 };
+	k.c.arena = wq_arena_new();
+	WQ_VEC(const char *) dirs = { 0 };
+	for (int i = 1; i < argc; i++) {
+		const char *v;
+		if (common_option(&k.c, argc, argv, &i))
+			continue;
+		else if ((v = option_value("--rtol", argc, argv, &i)))
+			k.rtol = atof(v);
+		else if ((v = option_value("--atol", argc, argv, &i)))
+			k.atol = atof(v);
+		else if ((v = option_value("--range", argc, argv, &i)))
+			k.range = atof(v);
+		else if ((v = option_value("--timeout", argc, argv, &i)))
+			k.timeout = atoi(v);
+		else if ((v = option_value("--engine", argc, argv, &i))) {
+			if (strcmp(v, "eval"))
+				wq_fail(WQ_EINPUT, "unknown engine '%s' (there is: eval)", v);
+		} else if (!strcmp(argv[i], "--const-inputs"))
+			k.const_inputs = true;
+		else if (argv[i][0] == '-')
+			wq_fail(WQ_EINPUT, "check: unknown option '%s'", argv[i]);
+		else
+			WQ_PUSH(k.c.arena, dirs, argv[i]);
+	}
+	int count[3] = { 0 };
+	static const char *const word[] = { "pass", "FAIL", "skip" };
+	for (int i = 0; i < dirs.n; i++) {
+		WqStr msg = { .a = k.c.arena };
+		Outcome o = fork_folder(&k, dirs.v[i], &msg);
+		count[o]++;
+		if (o != PASS || k.c.verbose > 0)
+			printf("%s %s%s%s\n", word[o], dirs.v[i], msg.n ? ": " : "", msg.n ? msg.s : "");
+	}
+	printf("%d passed, %d failed, %d skipped\n", count[PASS], count[FAIL], count[SKIP]);
+	wq_arena_free(k.c.arena);
+	return count[FAIL] ? WQ_ECHECK : count[SKIP] ? WQ_EUNSUPPORTED : WQ_OK;
+}
