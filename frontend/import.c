@@ -7,8 +7,6 @@
  */
 #include "frontend/importer.h"
 
-#include "engine/engine.h"
-
 /* ---- refusals --------------------------------------------------------------------------------------- */
 
 void import_report(Importer *im, const Onnx__NodeProto *n, const char *what)
@@ -430,7 +428,7 @@ WqModule *onnx_import(OnnxModel *model, const ImportOptions *o)
 		im->opt = o ? o : &none;
 		im->m = m;
 		im->tmp = tmp;
-		m->fold = im->opt->no_fold ? NULL : wq_engine_fold;
+		m->fold = im->opt->fold;
 		import_model(im);
 		wq_try_end(&t);
 		wq_arena_free(tmp);
