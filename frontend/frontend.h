@@ -5,32 +5,45 @@
 #include "frontend/onnx.pb-c.h"
 #include "ir/ir.h"
 
-/* ---- wire scan (wire.c) --------------------------------------------------------------------------------
- * Copies a message's structure and replaces tensor payloads (raw_data; packed float_data and double_data, which are the same
- * bytes) by a WireRef into the original buffer, so that weights are never copied. Bounds depth, lengths and the number of
- * messages before protobuf-c sees anything.
+/* ---- wire format (wire.c) ------------------------------------------------------------------------------
+ * A field at a time over memory, every length checked against its message. An error names what and the offset.
  */
-typedef enum { WIRE_MODEL, WIRE_GRAPH, WIRE_NODE, WIRE_ATTR, WIRE_TENSOR, WIRE_SPARSE, WIRE_FUNCTION, WIRE_TRAINING,
-	WIRE_TYPE, WIRE_VALUE_INFO, WIRE_SEQUENCE_PROTO, WIRE_MAP_PROTO, WIRE_OPTIONAL_PROTO, WIRE_LEAF } WireKind;
+typedef struct WireField {
+	uint32_t id;
+	int type;          /* 0 varint, 1 eight bytes, 2 length and bytes, 5 four bytes */
+	size_t start;      /* of the tag */
+	size_t at, end;    /* the value: [at, end) of the buffer; without the length */
+	uint64_t value;    /* types 0, 1, 5 */
+} WireField;
 
-typedef struct WireRef { /* what raw_data holds after the scan: 16 bytes, little endian */
+typedef struct WireScan { /* a message inside of a buffer */
+	const uint8_t *p;
+	size_t at, end;
+	const char *what;
+} WireScan;
+
+bool wire_next(WireScan *s, WireField *f); /* false at the end */
+WQ_NORETURN void wire_fail(const WireScan *s, size_t at, const char *fmt, ...) WQ_PRINTF(3, 4);
+
+/* What raw_data holds in every TensorProto that wire_unpack returns: where the payload stands. Packed float_data and
+ * double_data are the same bytes and become one as well, where they are one piece and the only data. */
+typedef struct WireRef {
 	uint64_t offset, length; /* into the scanned buffer */
+	uint64_t field;          /* 4, 9 or 10 */
 } WireRef;
 
-typedef struct WireSlim {
-	uint8_t *p; /* in the arena */
-	size_t n;
-	uint64_t payload; /* bytes left where they are */
-} WireSlim;
+/* Checks a message (depth, lengths, wire types, what it will take in memory), leaves tensor payloads out, and lets
+ * protobuf-c unpack the rest into the arena. */
+ProtobufCMessage *wire_unpack(WqArena *a, const ProtobufCMessageDescriptor *kind, const uint8_t *p, size_t n,
+			      const char *what);
 
-WireSlim wire_slim(WqArena *a, WireKind kind, const uint8_t *p, size_t n, const char *what);
-
-/* ---- model (model.c) ------------------------------------------------------------------------------------ */
+/* ---- model (model.c, data.c) ---------------------------------------------------------------------------- */
 
 typedef struct OnnxModel {
 	WqArena *arena;
 	const char *path; /* "<memory>" if none */
 	const char *dir;  /* external data is looked for here; NULL: none allowed */
+	const char *real_dir; /* where the model stands after symbolic links; external data may stand there as well */
 	WqMapped file;
 	Onnx__ModelProto *proto;
 	WqMap *externals; /* location -> WqMapped * */
@@ -40,8 +53,11 @@ OnnxModel *onnx_open(const char *path);
 OnnxModel *onnx_open_memory(const void *p, size_t n, const char *dir); /* p outlives the model */
 void onnx_close(OnnxModel *m);
 
-/* A TensorProto's data as a view into the file (or, for varint fields, decoded into the arena a). Checks length against shape. */
+/* A TensorProto's data as a view into the file (or, for varint fields, decoded into the arena a). Checks length against
+ * shape. Types under 8 bits come packed; a bool is 0 or 1. */
 WqTensor *onnx_tensor(OnnxModel *m, WqArena *a, const Onnx__TensorProto *t);
+/* The dense tensor, unpacked. */
+WqTensor *onnx_sparse_tensor(OnnxModel *m, WqArena *a, const Onnx__SparseTensorProto *t);
 
 /* The graph inputs that are no initializers, in order (inputs.c): names, kinds and element types; shapes are not told. */
 int onnx_inputs(const OnnxModel *m, WqArena *a, const char *const **names, const WqType **types);
