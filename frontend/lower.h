@@ -83,6 +83,9 @@ WqValue *lo_expand(Lower *L, WqValue *x, int rank, const WqDim *dim);
 WqValue *lo_range(Lower *L, WqDim n); /* i64: 0 .. n-1 */
 WqValue *lo_per_channel(Lower *L, WqValue *v, int rank); /* [C] -> [C,1,1,...] so that it broadcasts over NC... of that rank */
 WqValue *lo_dim_scalar(Lower *L, WqDim d, WqDtype t); /* rank 0 */
+/* Types narrower than f32 as f32: for compositions whose steps must not each round to f16. Cast the result back. */
+WqValue *lo_wide(Lower *L, WqValue *x);
+WqValue *lo_log_softmax(Lower *L, WqValue *x, int axis);
 
 /* ---- the table (onnx_ops.def) ------------------------------------------------------------------------------ */
 

@@ -1,0 +1,220 @@
+/* lower_activation.c: activations and the normalisations along an axis, composed of elementwise operators and reductions.
+ *
+ * Each is written so that no branch that is not taken overflows (exp sees min(x, 0), never a large x): its gradient would
+ * be inf * 0. What takes several roundings is computed in f32 for the narrower types.
+ */
+#include "frontend/lower.h"
+
+static WqValue *add(Lower *L, WqValue *a, WqValue *b) { return lo2(L, OP_Add, a, b); }
+static WqValue *sub(Lower *L, WqValue *a, WqValue *b) { return lo2(L, OP_Sub, a, b); }
+static WqValue *mul(Lower *L, WqValue *a, WqValue *b) { return lo2(L, OP_Mul, a, b); }
+static WqValue *quot(Lower *L, WqValue *a, WqValue *b) { return lo2(L, OP_Div, a, b); }
+static WqValue *min_num(Lower *L, WqValue *a, double v) { return lo2(L, OP_Min, a, lo_like(L, a, v)); }
+static WqValue *max_num(Lower *L, WqValue *a, double v) { return lo2(L, OP_Max, a, lo_like(L, a, v)); }
+static WqValue *add_num(Lower *L, WqValue *a, double v) { return add(L, a, lo_like(L, a, v)); }
+static WqValue *mul_num(Lower *L, WqValue *a, double v) { return v == 1 ? a : mul(L, a, lo_like(L, a, v)); }
+
+/* The operand to compute on, and the result in the operand's own type. */
+static WqValue *begin(Lower *L) { return lo_wide(L, lo_need(L, 0)); }
+static void end(Lower *L, WqValue *y) { lo_out(L, 0, lo_cast(L, y, lo_type_of(lo_need(L, 0)))); }
+
+/* ---- elementwise --------------------------------------------------------------------------------------- */
+
+/* max(x, 0) + alpha * (exp(min(x, 0) / divisor) - 1): the second term is 0 where x > 0 */
+static WqValue *exp_linear(Lower *L, WqValue *x, double alpha, double divisor)
+{
+	WqValue *low = min_num(L, x, 0);
+	if (divisor != 1)
+		low = quot(L, low, lo_like(L, low, divisor));
+	low = mul_num(L, add_num(L, lo1(L, OP_Exp, low), -1), alpha);
+	return add(L, max_num(L, x, 0), low);
+}
+
+void lower_Elu(Lower *L)
+{
+	end(L, exp_linear(L, begin(L), lo_f(L, "alpha", 1), 1));
+}
+
+void lower_Celu(Lower *L)
+{
+	double alpha = lo_f(L, "alpha", 1);
+	end(L, exp_linear(L, begin(L), alpha, alpha));
+}
+
+void lower_Selu(Lower *L)
+{
+	/* version 1 had the constants to fewer digits */
+	double alpha = lo_f(L, "alpha", L->version < 6 ? 1.6732f : 1.67326319217681884765625);
+	double gamma = lo_f(L, "gamma", L->version < 6 ? 1.0507f : 1.05070102214813232421875);
+	end(L, mul_num(L, exp_linear(L, begin(L), alpha, 1), gamma));
+}
+
+/* x < 0 ? slope * x : x */
+static WqValue *leaky(Lower *L, WqValue *x, WqValue *slope)
+{
+	return lo3(L, OP_Where, lo2(L, OP_Less, x, lo_like(L, x, 0)), mul(L, slope, x), x);
+}
+
+void lower_LeakyRelu(Lower *L)
+{
+	WqValue *x = lo_need(L, 0);
+	lo_out(L, 0, leaky(L, x, lo_like(L, x, lo_f(L, "alpha", 0.01f))));
+}
+
+void lower_PRelu(Lower *L)
+{
+	WqValue *x = lo_need(L, 0), *slope = lo_need(L, 1);
+	/* before version 7 a vector of slopes belongs to the channels, axis 1; since then it broadcasts */
+	if (L->version < 7 && lo_rank(L, slope) == 1 && lo_rank(L, x) > 2 && lo_dim(L, slope, 0) != 1)
+		slope = lo_per_channel(L, slope, lo_rank(L, x));
+	lo_out(L, 0, leaky(L, x, slope));
+}
+
+void lower_ThresholdedRelu(Lower *L)
+{
+	WqValue *x = lo_need(L, 0);
+	WqValue *over = lo2(L, OP_Less, lo_like(L, x, lo_f(L, "alpha", 1)), x);
+	lo_out(L, 0, lo3(L, OP_Where, over, x, lo_like(L, x, 0)));
+}
+
+static WqValue *hard_sigmoid(Lower *L, WqValue *x, double alpha, double beta)
+{
+	return max_num(L, min_num(L, add_num(L, mul_num(L, x, alpha), beta), 1), 0);
+}
+
+void lower_HardSigmoid(Lower *L)
+{
+	end(L, hard_sigmoid(L, begin(L), lo_f(L, "alpha", 0.2f), lo_f(L, "beta", 0.5)));
+}
+
+void lower_HardSwish(Lower *L)
+{
+	WqValue *x = begin(L);
+	end(L, mul(L, x, hard_sigmoid(L, x, 1.0f / 6, 0.5)));
+}
+
+/* log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)) */
+static WqValue *softplus(Lower *L, WqValue *x)
+{
+	WqValue *e = lo1(L, OP_Exp, lo1(L, OP_Neg, lo1(L, OP_Abs, x)));
+	return add(L, max_num(L, x, 0), lo1(L, OP_Log, add_num(L, e, 1)));
+}
+
+void lower_Softplus(Lower *L)
+{
+	end(L, softplus(L, begin(L)));
+}
+
+void lower_Mish(Lower *L)
+{
+	WqValue *x = begin(L);
+	end(L, mul(L, x, lo1(L, OP_Tanh, softplus(L, x))));
+}
+
+void lower_Softsign(Lower *L)
+{
+	WqValue *x = begin(L);
+	end(L, quot(L, x, add_num(L, lo1(L, OP_Abs, x), 1)));
+}
+
+void lower_Shrink(Lower *L)
+{
+	WqValue *x = begin(L);
+	double bias = lo_f(L, "bias", 0), lambd = lo_f(L, "lambd", 0.5);
+	if (wq_dtype_is_int(lo_type_of(x))) /* the attributes need not be whole numbers */
+		x = lo_cast(L, x, WQ_F64);
+	WqValue *high = lo2(L, OP_Less, lo_like(L, x, lambd), x), *low = lo2(L, OP_Less, x, lo_like(L, x, -lambd));
+	WqValue *y = lo3(L, OP_Where, high, add_num(L, x, -bias), lo_like(L, x, 0));
+	end(L, lo3(L, OP_Where, low, add_num(L, x, bias), y));
+}
+
+/* ---- along an axis ---------------------------------------------------------------------------------------- */
+
+/* The axis of Softmax and its kin. Before version 13 all axes from it on count as one: x comes back with them merged, and
+ * `restore` gives the result its shape. */
+static WqValue *merged_axis(Lower *L, WqValue *x, int *axis)
+{
+	int rank = lo_rank(L, x);
+	bool merged = L->version < 13;
+	int64_t a = lo_i(L, "axis", merged ? 1 : -1);
+	*axis = merged && a == rank ? rank : lo_axis(L, a, rank);
+	if (!merged || *axis == rank - 1)
+		return x;
+	WqDim dim[WQ_MAX_RANK], rest = 1;
+	memcpy(dim, x->type.dim, sizeof dim);
+	for (int i = *axis; i < rank; i++)
+		rest = wq_dim_mul(L->m, rest, x->type.dim[i]);
+	dim[*axis] = rest;
+	return lo_reshape(L, x, *axis + 1, dim);
+}
+
+static void restore(Lower *L, WqValue *y)
+{
+	const WqType *t = &lo_need(L, 0)->type;
+	end(L, lo_reshape(L, y, t->rank, t->dim));
+}
+
+void lower_Softmax(Lower *L)
+{
+	int axis;
+	WqNode *n = lo_node(L, OP_Softmax, 1, merged_axis(L, lo_need(L, 0), &axis));
+	wq_set_i(n, "axis", axis);
+	restore(L, lo_result(L, n));
+}
+
+WqValue *lo_log_softmax(Lower *L, WqValue *x, int axis)
+{
+	int64_t axes[] = { axis };
+	WqValue *d = sub(L, x, lo_reduce(L, OP_ReduceMax, x, 1, axes, true));
+	return sub(L, d, lo1(L, OP_Log, lo_reduce(L, OP_ReduceSum, lo1(L, OP_Exp, d), 1, axes, true)));
+}
+
+void lower_LogSoftmax(Lower *L)
+{
+	int axis;
+	WqValue *x = merged_axis(L, begin(L), &axis);
+	restore(L, lo_log_softmax(L, x, axis));
+}
+
+/* 1 at the first maximum, else 0 */
+void lower_Hardmax(Lower *L)
+{
+	int axis;
+	WqValue *x = merged_axis(L, lo_need(L, 0), &axis);
+	int rank = lo_rank(L, x);
+	WqNode *arg = lo_node(L, OP_ArgMax, 1, x);
+	wq_set_i(arg, "axis", axis);
+	WqDim dim[WQ_MAX_RANK];
+	for (int i = 0; i < rank; i++)
+		dim[i] = i == axis ? x->type.dim[i] : 1;
+	WqValue *at = lo_reshape(L, lo_range(L, dim[axis]), rank, dim);
+	restore(L, lo_cast(L, lo2(L, OP_Equal, lo_result(L, arg), at), lo_type_of(x)));
+}
+
+void lower_LpNormalization(Lower *L)
+{
+	WqValue *x = begin(L);
+	int64_t p = lo_i(L, "p", 2), axes[] = { lo_axis(L, lo_i(L, "axis", -1), lo_rank(L, x)) };
+	if (p != 1 && p != 2)
+		lo_bad(L, "p is %lld: expected 1 or 2", (long long)p);
+	WqValue *norm = lo_reduce(L, OP_ReduceSum, p == 1 ? lo1(L, OP_Abs, x) : mul(L, x, x), 1, axes, true);
+	if (p == 2)
+		norm = lo1(L, OP_Sqrt, norm);
+	WqValue *zero = lo_like(L, x, 0);
+	end(L, lo3(L, OP_Where, lo2(L, OP_Equal, norm, zero), zero, quot(L, x, norm)));
+}
+
+void lower_MeanVarianceNormalization(Lower *L)
+{
+	static const int64_t nchw[] = { 0, 2, 3 };
+	WqValue *x = begin(L);
+	int n;
+	const int64_t *axes = lo_ints(L, "axes", &n);
+	if (!axes) {
+		axes = nchw;
+		n = 3;
+	}
+	WqValue *d = sub(L, x, lo_reduce(L, OP_ReduceMean, x, n, axes, true));
+	WqValue *dev = lo1(L, OP_Sqrt, lo_reduce(L, OP_ReduceMean, mul(L, d, d), n, axes, true));
+	end(L, quot(L, d, add_num(L, dev, 1e-9f)));
+}
