@@ -31,24 +31,52 @@ static void print_sym(const char *s, WqStr *out)
 	wq_str_printf(out, "\"");
 }
 
+/* Terms and factors are printed in the order of their text, so that the text does not depend on how the module grew. */
+typedef struct Piece {
+	int n; /* factors */
+	int64_t coef;
+	const char *text;
+} Piece;
+
+static const char *dim_text(const WqModule *m, WqDim d, WqArena *a)
+{
+	WqStr s = { .a = a };
+	wq_dim_print(m, d, &s);
+	return s.s;
+}
+
+static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+
+static int by_term(const void *a, const void *b)
+{
+	const Piece *x = a, *y = b;
+	return x->n != y->n ? y->n - x->n : strcmp(x->text, y->text);
+}
+
 static void print_terms(const WqModule *m, WqDim d, WqStr *out)
 {
-	int64_t c;
 	int n = wq_dim_num_terms(m, d);
+	Piece *p = WQ_NEW_N(out->a, Piece, n);
 	for (int i = 0; i < n; i++) {
 		WqDim atom[8];
-		int na = wq_dim_term(m, d, i, &c, atom);
-		if (c < 0 || i > 0)
-			wq_str_printf(out, c < 0 ? "-" : "+");
-		int64_t mag = c < 0 ? -c : c;
-		bool one = mag == 1 && na > 0;
-		if (!one)
-			wq_str_printf(out, "%lld", (long long)mag);
-		for (int j = 0; j < na; j++) {
-			if (j > 0 || !one)
-				wq_str_printf(out, "*");
-			wq_dim_print(m, atom[j], out);
-		}
+		const char *text[8];
+		WqStr s = { .a = out->a };
+		p[i].n = wq_dim_term(m, d, i, &p[i].coef, atom);
+		for (int j = 0; j < p[i].n; j++)
+			text[j] = dim_text(m, atom[j], out->a);
+		qsort(text, (size_t)p[i].n, sizeof *text, by_text);
+		for (int j = 0; j < p[i].n; j++)
+			wq_str_printf(&s, j ? "*%s" : "%s", text[j]);
+		p[i].text = s.s ? s.s : "";
+	}
+	qsort(p, (size_t)n, sizeof *p, by_term);
+	for (int i = 0; i < n; i++) {
+		int64_t mag = p[i].coef < 0 ? -p[i].coef : p[i].coef;
+		if (p[i].coef < 0 || i > 0)
+			wq_str_printf(out, p[i].coef < 0 ? "-" : "+");
+		if (mag != 1 || p[i].n == 0)
+			wq_str_printf(out, p[i].n ? "%lld*" : "%lld", (long long)mag);
+		wq_str_printf(out, "%s", p[i].text);
 	}
 }
 
@@ -64,11 +92,10 @@ void wq_dim_print(const WqModule *m, WqDim d, WqStr *out)
 	} else if (wq_dim_is_sym(m, d, &sym)) {
 		print_sym(wq_dim_sym_name(m, sym), out);
 	} else if ((fn = wq_dim_call(m, d, &a, &b))) {
-		wq_str_printf(out, "%s(", fn);
-		wq_dim_print(m, a, out);
-		wq_str_printf(out, ",");
-		wq_dim_print(m, b, out);
-		wq_str_printf(out, ")");
+		const char *t[2] = { dim_text(m, a, out->a), dim_text(m, b, out->a) };
+		if (strcmp(fn, "div") && strcmp(fn, "mod")) /* the others commute */
+			qsort(t, 2, sizeof *t, by_text);
+		wq_str_printf(out, "%s(%s,%s)", fn, t[0], t[1]);
 	} else {
 		print_terms(m, d, out);
 	}

@@ -324,6 +324,25 @@ void wq_node_finish(WqNode *n, int n_out, WqNode *before)
 	finish(n, n_out, before, &x);
 }
 
+void wq_node_finish_as(WqNode *n, int n_out, const char *const *names, const WqType *types)
+{
+	WqInfer x;
+	wq_infer_init(&x, n, n_out, n->graph->mod->arena);
+	wq_infer(&x);
+	for (int i = 0; i < n_out; i++) {
+		const char *why = names[i] ? wq_type_conflict(&types[i], &x.out[i]) : NULL;
+		if (why)
+			wq_infer_fail(&x, "result '%s': %s", names[i], why);
+		x.out[i] = types[i];
+	}
+	finish(n, n_out, NULL, &x);
+	for (int i = 0; i < n_out; i++)
+		if (names[i])
+			wq_value_rename(n->out[i], names[i]);
+		else
+			n->out[i] = NULL;
+}
+
 /* A node that would return its operand as it is. */
 static WqValue *no_op(const WqNode *n, const WqType *t)
 {

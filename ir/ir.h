@@ -224,6 +224,10 @@ void wq_node_add_body(WqNode *n, WqGraph *body);
 void wq_node_finish(WqNode *n, int n_out, WqNode *before);
 /* The same for one-result operators, folding and simplifying on the way: the value may be a constant or another node's. */
 WqValue *wq_node_value(WqNode *n, WqNode *before);
+/* The results' names and types are given (by the text form); the shape rule must agree. NULL names: no such result. */
+void wq_node_finish_as(WqNode *n, int n_out, const char *const *names, const WqType *types);
+/* What is wrong with declaring `have` where the shape rule says `rule`: NULL if they can both be true. */
+const char *wq_type_conflict(const WqType *have, const WqType *rule);
 /* The common case in one call. */
 WqValue *wq_build(WqGraph *g, WqOp op, int n_in, WqValue *const *in);
 WqValue *wq_dims(WqGraph *g, int n, const WqDim *dim); /* i64[n] of expressions: a constant, or a Dims node */

@@ -33,6 +33,24 @@ bool wq_type_equal(const WqType *a, const WqType *b)
 	return true;
 }
 
+const char *wq_type_conflict(const WqType *have, const WqType *rule)
+{
+	if (rule->kind != have->kind)
+		return "one is a tensor, the other is not";
+	if (rule->kind != WQ_TENSOR)
+		return have->elem && rule->elem ? wq_type_conflict(have->elem, rule->elem) : NULL;
+	if (rule->dtype != have->dtype && rule->dtype != WQ_UNDEF && have->dtype != WQ_UNDEF)
+		return "the element types differ";
+	if (rule->rank < 0 || have->rank < 0)
+		return NULL;
+	if (rule->rank != have->rank)
+		return "the ranks differ";
+	for (int i = 0; i < have->rank; i++)
+		if (have->dim[i] >= 0 && rule->dim[i] >= 0 && have->dim[i] != rule->dim[i])
+			return "the shapes differ";
+	return NULL;
+}
+
 bool wq_type_static(const WqType *t)
 {
 	if (t->kind != WQ_TENSOR || t->rank < 0)
