@@ -58,6 +58,8 @@ WqDtype lo_type_of(const WqValue *v);
 /* A constant integer operand's elements; false if v is not constant. */
 bool lo_const_ints(Lower *L, const WqValue *v, int *n, const int64_t **out);
 bool lo_const_scalar(Lower *L, const WqValue *v, double *out);
+/* The elements of an integer vector or scalar as expressions, or NULL. */
+const WqDim *lo_known(const WqValue *v, int *n);
 
 /* ---- building ------------------------------------------------------------------------------------------- */
 
@@ -72,6 +74,8 @@ WqValue *lo_i64s(Lower *L, int n, const int64_t *v);
 WqValue *lo_i64(Lower *L, int64_t v);                  /* i64[1] */
 WqValue *lo_cast(Lower *L, WqValue *x, WqDtype to);
 WqValue *lo_reshape(Lower *L, WqValue *x, int rank, const WqDim *dim); /* dims may be expressions */
+WqValue *lo_reshape_to(Lower *L, WqValue *x, int n, const int64_t *shape); /* numbers, one of which may be -1 */
+WqValue *lo_scalar_of(Lower *L, WqValue *x); /* a tensor of one element as rank 0 */
 WqValue *lo_unsqueeze(Lower *L, WqValue *x, int n, const int64_t *axes);
 WqValue *lo_squeeze(Lower *L, WqValue *x, int n, const int64_t *axes);
 WqValue *lo_transpose(Lower *L, WqValue *x, int rank, const int64_t *perm);

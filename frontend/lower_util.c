@@ -37,6 +37,17 @@ bool lo_const_scalar(Lower *L, const WqValue *v, double *out)
 	return wq_value_const_f(v, out);
 }
 
+const WqDim *lo_known(const WqValue *v, int *n)
+{
+	if (!v->sym || v->type.rank < 0 || v->type.rank > 1 || (v->type.rank == 1 && !wq_dim_static(v->type.dim[0])))
+		return NULL;
+	*n = v->type.rank ? (int)v->type.dim[0] : 1;
+	for (int i = 0; i < *n; i++)
+		if (v->sym[i] == WQ_DIM_UNKNOWN)
+			return NULL;
+	return v->sym;
+}
+
 /* ---- nodes ----------------------------------------------------------------------------------------------- */
 
 WqNode *lo_node(Lower *L, WqOp op, int n_in, ...)
@@ -76,10 +87,7 @@ WqValue *lo_dim_scalar(Lower *L, WqDim d, WqDtype t)
 {
 	if (wq_dim_static(d))
 		return wq_const_int(L->g, t, d);
-	WqNode *n = wq_node_new(L->g, OP_Dims, 0, NULL);
-	wq_set_ints(n, "dims", 1, &d);
-	wq_set_i(n, "scalar", 1);
-	return lo_cast(L, wq_node_value(n, NULL), t);
+	return lo_cast(L, wq_dim_value(L->g, d), t);
 }
 
 WqValue *lo_range(Lower *L, WqDim n)
@@ -112,6 +120,18 @@ WqValue *lo_reshape(Lower *L, WqValue *x, int rank, const WqDim *dim)
 	WqNode *n = lo_node(L, OP_Reshape, 2, x, wq_dims(L->g, rank, dim));
 	wq_set_i(n, "allowzero", 1); /* a 0 is a size here, never "as before" */
 	return lo_result(L, n);
+}
+
+WqValue *lo_reshape_to(Lower *L, WqValue *x, int n, const int64_t *shape)
+{
+	WqNode *node = lo_node(L, OP_Reshape, 2, x, lo_i64s(L, n, shape));
+	wq_set_i(node, "allowzero", 1);
+	return lo_result(L, node);
+}
+
+WqValue *lo_scalar_of(Lower *L, WqValue *x)
+{
+	return lo_reshape(L, x, 0, NULL);
 }
 
 /* Marks the axes (negative ones count from the end) in flag[rank]; each may stand once. */

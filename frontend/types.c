@@ -10,30 +10,13 @@ static DimName *dim_name(Importer *im, const char *name)
 	return wq_map_get(im->dim_names, name);
 }
 
-static bool sym_taken(Importer *im, const char *name)
-{
-	for (int i = 0; i < wq_dim_num_syms(im->m); i++)
-		if (!strcmp(wq_dim_sym_name(im->m, i), name))
-			return true;
-	return false;
-}
-
-/* The symbol of a dim_param that is any string: its name is made printable. */
 static DimName *dim_symbol(Importer *im, const char *param)
 {
 	DimName *d = dim_name(im, param);
 	if (d)
 		return d;
 	d = WQ_NEW(im->tmp, DimName);
-	char *name = wq_strndup(im->tmp, param, strnlen(param, 100));
-	for (char *p = name; *p; p++)
-		if (!is_name_char(*p))
-			*p = '_';
-	if (isdigit((unsigned char)name[0]) || (param[0] && strcmp(param, name) && sym_taken(im, name)))
-		name = wq_sprintf(im->tmp, "d_%s", name);
-	while (strcmp(param, name) && sym_taken(im, name))
-		name = wq_sprintf(im->tmp, "%s_", name);
-	d->dim = wq_dim_sym(im->m, name);
+	d->dim = wq_dim_sym(im->m, param);
 	wq_map_put(im->dim_names, param, d);
 	return d;
 }
