@@ -4,6 +4,7 @@
  */
 #include "cli/cli.h"
 
+#pragma weak wq_value_read
 #include <dirent.h>
 #include <math.h>
 #include <stdlib.h>
