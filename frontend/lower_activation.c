@@ -3,6 +3,9 @@
  * Each is written so that no branch that is not taken overflows (exp sees min(x, 0), never a large x): its gradient would
  * be inf * 0. What takes several roundings is computed in f32 for the narrower types.
  */
+#include <math.h>
+#include <strings.h>
+
 #include "frontend/lower.h"
 
 static WqValue *add(Lower *L, WqValue *a, WqValue *b) { return lo2(L, OP_Add, a, b); }
@@ -70,11 +73,14 @@ void lower_PRelu(Lower *L)
 	lo_out(L, 0, leaky(L, x, slope));
 }
 
+static WqValue *thresholded(Lower *L, WqValue *x, double alpha)
+{
+	return lo3(L, OP_Where, lo2(L, OP_Less, lo_like(L, x, alpha), x), x, lo_like(L, x, 0));
+}
+
 void lower_ThresholdedRelu(Lower *L)
 {
-	WqValue *x = lo_need(L, 0);
-	WqValue *over = lo2(L, OP_Less, lo_like(L, x, lo_f(L, "alpha", 1)), x);
-	lo_out(L, 0, lo3(L, OP_Where, over, x, lo_like(L, x, 0)));
+	lo_out(L, 0, thresholded(L, lo_need(L, 0), lo_f(L, "alpha", 1)));
 }
 
 static WqValue *hard_sigmoid(Lower *L, WqValue *x, double alpha, double beta)
@@ -111,10 +117,14 @@ void lower_Mish(Lower *L)
 	end(L, mul(L, x, lo1(L, OP_Tanh, softplus(L, x))));
 }
 
+static WqValue *softsign(Lower *L, WqValue *x)
+{
+	return quot(L, x, add_num(L, lo1(L, OP_Abs, x), 1));
+}
+
 void lower_Softsign(Lower *L)
 {
-	WqValue *x = begin(L);
-	end(L, quot(L, x, add_num(L, lo1(L, OP_Abs, x), 1)));
+	end(L, softsign(L, begin(L)));
 }
 
 void lower_Shrink(Lower *L)
@@ -126,6 +136,53 @@ void lower_Shrink(Lower *L)
 	WqValue *high = lo2(L, OP_Less, lo_like(L, x, lambd), x), *low = lo2(L, OP_Less, x, lo_like(L, x, -lambd));
 	WqValue *y = lo3(L, OP_Where, high, add_num(L, x, -bias), lo_like(L, x, 0));
 	end(L, lo3(L, OP_Where, low, add_num(L, x, bias), y));
+}
+
+/* ---- by name ------------------------------------------------------------------------------------------- */
+
+typedef struct Activation {
+	const char *name;
+	double alpha, beta; /* when absent */
+	WqValue *(*build)(Lower *L, WqValue *x, double alpha, double beta);
+} Activation;
+
+static WqValue *act_relu(Lower *L, WqValue *x, double a, double b) { (void)a, (void)b; return lo1(L, OP_Relu, x); }
+static WqValue *act_tanh(Lower *L, WqValue *x, double a, double b) { (void)a, (void)b; return lo1(L, OP_Tanh, x); }
+static WqValue *act_sigmoid(Lower *L, WqValue *x, double a, double b) { (void)a, (void)b; return lo1(L, OP_Sigmoid, x); }
+static WqValue *act_softsign(Lower *L, WqValue *x, double a, double b) { (void)a, (void)b; return softsign(L, x); }
+static WqValue *act_softplus(Lower *L, WqValue *x, double a, double b) { (void)a, (void)b; return softplus(L, x); }
+static WqValue *act_elu(Lower *L, WqValue *x, double a, double b) { (void)b; return exp_linear(L, x, a, 1); }
+static WqValue *act_leaky(Lower *L, WqValue *x, double a, double b) { (void)b; return leaky(L, x, lo_like(L, x, a)); }
+static WqValue *act_threshold(Lower *L, WqValue *x, double a, double b) { (void)b; return thresholded(L, x, a); }
+static WqValue *act_affine(Lower *L, WqValue *x, double a, double b) { return add_num(L, mul_num(L, x, a), b); }
+
+static WqValue *act_scaled_tanh(Lower *L, WqValue *x, double a, double b)
+{
+	return mul_num(L, lo1(L, OP_Tanh, mul_num(L, x, b)), a);
+}
+
+static const Activation activations[] = {
+	{ "Relu", 0, 0, act_relu },
+	{ "Tanh", 0, 0, act_tanh },
+	{ "Sigmoid", 0, 0, act_sigmoid },
+	{ "Affine", 1, 0, act_affine },
+	{ "LeakyRelu", 0.01f, 0, act_leaky },
+	{ "ThresholdedRelu", 1, 0, act_threshold },
+	{ "ScaledTanh", 1, 1, act_scaled_tanh },
+	{ "HardSigmoid", 0.2f, 0.5, hard_sigmoid },
+	{ "Elu", 1, 0, act_elu },
+	{ "Softsign", 0, 0, act_softsign },
+	{ "Softplus", 0, 0, act_softplus },
+};
+
+WqValue *lo_activation(Lower *L, WqValue *x, const char *name, double alpha, double beta)
+{
+	for (int i = 0; i < WQ_COUNTOF(activations); i++) {
+		const Activation *a = &activations[i];
+		if (!strcasecmp(name, a->name))
+			return a->build(L, x, isnan(alpha) ? a->alpha : alpha, isnan(beta) ? a->beta : beta);
+	}
+	lo_unsupported(L, "activation '%s'", name);
 }
 
 /* ---- along an axis ---------------------------------------------------------------------------------------- */
