@@ -1,0 +1,377 @@
+/* lower_shape.c: operators that only move or repeat elements: reshaping, slicing, joining, padding. */
+#include "frontend/lower.h"
+
+/* The shape as a value, whether or not the rank is known. */
+static WqValue *shape_of(Lower *L, WqValue *x)
+{
+	return x->type.rank >= 0 ? wq_dims(L->g, x->type.rank, x->type.dim) : lo1(L, OP_Shape, x);
+}
+
+/* The number of elements of a vector (a scalar counts as one), or -1 if it is not known. */
+static int vector_len(Lower *L, const WqValue *v)
+{
+	int rank = lo_rank(L, v);
+	if (rank > 1)
+		lo_bad(L, "'%.200s' has rank %d instead of 1", v->name, rank);
+	if (rank == 0)
+		return 1;
+	return wq_dim_static(v->type.dim[0]) && v->type.dim[0] < INT32_MAX ? (int)v->type.dim[0] : -1;
+}
+
+static WqValue *as_vector(Lower *L, WqValue *v)
+{
+	v = lo_cast(L, v, WQ_I64);
+	return v->type.rank == 0 ? lo_reshape_to(L, v, 1, (int64_t[]){ 1 }) : v;
+}
+
+/* ---- Reshape, Flatten, Transpose, Expand ---------------------------------------------------------------- */
+
+void lower_Reshape(Lower *L)
+{
+	WqValue *x = lo_need(L, 0), *shape;
+	if (L->version < 5) {
+		int n;
+		const int64_t *v = lo_ints(L, "shape", &n);
+		if (!v)
+			lo_bad(L, "attribute 'shape' is missing");
+		shape = lo_i64s(L, n, v);
+	} else {
+		shape = lo_need(L, 1);
+	}
+	WqNode *n = lo_node(L, OP_Reshape, 2, x, shape);
+	wq_set_i(n, "allowzero", lo_i(L, "allowzero", 0) != 0);
+	lo_out(L, 0, lo_result(L, n));
+}
+
+void lower_Flatten(Lower *L)
+{
+	WqValue *x = lo_need(L, 0);
+	int rank = lo_rank(L, x);
+	int64_t axis = lo_i(L, "axis", 1);
+	if (axis < (L->version >= 11 ? -rank : 0) || axis > rank)
+		lo_bad(L, "axis %lld is out of range for rank %d", (long long)axis, rank);
+	axis = axis < 0 ? axis + rank : axis;
+	WqDim dim[2] = { 1, 1 };
+	for (int i = 0; i < rank; i++)
+		dim[i >= axis] = wq_dim_mul(L->m, dim[i >= axis], x->type.dim[i]);
+	lo_out(L, 0, lo_reshape(L, x, 2, dim));
+}
+
+void lower_Transpose(Lower *L)
+{
+	WqValue *x = lo_need(L, 0);
+	int n;
+	const int64_t *perm = lo_ints(L, "perm", &n);
+	int64_t checked[WQ_MAX_RANK];
+	bool seen[WQ_MAX_RANK] = { 0 };
+	int rank = lo_rank(L, x);
+	if (perm && n != rank)
+		lo_bad(L, "'perm' has %d elements for an operand of rank %d", n, rank);
+	for (int i = 0; i < rank; i++) {
+		checked[i] = perm ? lo_axis(L, perm[i], rank) : rank - 1 - i;
+		if (seen[checked[i]])
+			lo_bad(L, "'perm' is no permutation");
+		seen[checked[i]] = true;
+	}
+	lo_out(L, 0, lo_transpose(L, x, rank, checked));
+}
+
+void lower_Expand(Lower *L) { lo_out(L, 0, lo2(L, OP_Expand, lo_need(L, 0), lo_need(L, 1))); }
+
+/* ---- Squeeze, Unsqueeze ------------------------------------------------------------------------------------ */
+
+/* The axes, by attribute before version 13, by operand since: NULL if there are none. *v is set if only running tells them. */
+static const int64_t *axes_of(Lower *L, int *n, WqValue **v)
+{
+	const int64_t *axes = NULL;
+	*v = NULL;
+	*n = 0;
+	if (L->version < 13)
+		return lo_ints(L, "axes", n);
+	WqValue *a = lo_in(L, 1);
+	if (!a || lo_const_ints(L, a, n, &axes))
+		return axes;
+	*n = vector_len(L, a);
+	if (*n < 0)
+		lo_unsupported(L, "the number of axes is not known when compiling");
+	*v = as_vector(L, a);
+	return NULL;
+}
+
+/* i64[rank]: 1 at the axes, 0 elsewhere, for axes that only running tells. */
+static WqValue *axis_mask(Lower *L, WqValue *axes, int n, int rank)
+{
+	WqValue *r = wq_const_int(L->g, WQ_I64, rank);
+	WqValue *a = lo2(L, OP_Mod, lo2(L, OP_Add, axes, r), r);
+	WqValue *zeros = lo_expand(L, wq_const_int(L->g, WQ_I64, 0), 1, (WqDim[]){ rank });
+	WqValue *ones = lo_expand(L, wq_const_int(L->g, WQ_I64, 1), 1, (WqDim[]){ n });
+	return lo_result(L, lo_node(L, OP_ScatterElements, 3, zeros, a, ones));
+}
+
+static WqValue *unsqueeze_at_run_time(Lower *L, WqValue *x, WqValue *axes, int n)
+{
+	int rank = lo_rank(L, x) + n;
+	if (rank > WQ_MAX_RANK)
+		lo_unsupported(L, "a tensor of rank %d (at most %d)", rank, WQ_MAX_RANK);
+	WqValue *mask = axis_mask(L, axes, n, rank), *one = wq_const_int(L->g, WQ_I64, 1);
+	/* Where the mask is 0, the k-th such place takes the operand's dimension k. The 1 in front serves places before any. */
+	WqValue *k = lo2(L, OP_CumSum, lo2(L, OP_Sub, one, mask), wq_const_int(L->g, WQ_I64, 0));
+	WqValue *dims = lo_concat(L, 0, 2, (WqValue *[]){ lo_i64(L, 1), shape_of(L, x) });
+	WqValue *shape = lo3(L, OP_Where, lo2(L, OP_Equal, mask, one), one, lo2(L, OP_Gather, dims, k));
+	WqNode *node = lo_node(L, OP_Reshape, 2, x, shape);
+	wq_set_i(node, "allowzero", 1);
+	return lo_result(L, node);
+}
+
+static WqValue *squeeze_at_run_time(Lower *L, WqValue *x, WqValue *axes, int n)
+{
+	int rank = lo_rank(L, x);
+	if (n > rank)
+		lo_bad(L, "%d axes for an operand of rank %d", n, rank);
+	/* The axes that stay, ascending: the smallest of index + rank * mask. */
+	WqValue *key = lo2(L, OP_Add, lo_range(L, rank),
+		lo2(L, OP_Mul, axis_mask(L, axes, n, rank), wq_const_int(L->g, WQ_I64, rank)));
+	WqNode *top = lo_node(L, OP_TopK, 2, key, lo_i64(L, rank - n));
+	wq_set_i(top, "largest", 0);
+	wq_node_finish(top, 2, NULL);
+	WqNode *node = lo_node(L, OP_Reshape, 2, x, lo2(L, OP_Gather, shape_of(L, x), top->out[0]));
+	wq_set_i(node, "allowzero", 1);
+	return lo_result(L, node);
+}
+
+void lower_Unsqueeze(Lower *L)
+{
+	WqValue *x = lo_need(L, 0), *v;
+	int n;
+	const int64_t *axes = axes_of(L, &n, &v);
+	if (!axes && !v)
+		lo_bad(L, "the axes are missing");
+	lo_out(L, 0, v ? unsqueeze_at_run_time(L, x, v, n) : lo_unsqueeze(L, x, n, axes));
+}
+
+void lower_Squeeze(Lower *L)
+{
+	WqValue *x = lo_need(L, 0), *v;
+	int n;
+	const int64_t *axes = axes_of(L, &n, &v);
+	if (v) {
+		lo_out(L, 0, squeeze_at_run_time(L, x, v, n));
+		return;
+	}
+	int64_t ones[WQ_MAX_RANK];
+	for (int i = 0; !axes && i < lo_rank(L, x); i++) {
+		WqDim d = x->type.dim[i];
+		if (d == 1)
+			ones[n++] = i;
+		else if (wq_dim_lo(L->m, d) <= 1 && wq_dim_hi(L->m, d) >= 1)
+			lo_unsupported(L, "no axes are given, and only running tells whether axis %d has size 1", i);
+	}
+	lo_out(L, 0, lo_squeeze(L, x, n, axes ? axes : ones));
+}
+
+/* ---- Concat, Split, Slice ------------------------------------------------------------------------------------- */
+
+void lower_Concat(Lower *L)
+{
+	int n = lo_n_in(L);
+	if (L->version >= 4 && !lo_has(L, "axis"))
+		lo_bad(L, "attribute 'axis' is missing");
+	int64_t axis = lo_i(L, "axis", 1);
+	WqValue **v = WQ_NEW_N(L->m->arena, WqValue *, n);
+	if (n < 1)
+		lo_bad(L, "there are no operands");
+	for (int i = 0; i < n; i++) {
+		v[i] = lo_need(L, i);
+		if (v[i]->type.rank >= 0)
+			axis = lo_axis(L, axis, v[i]->type.rank);
+	}
+	if (axis < INT32_MIN || axis > INT32_MAX)
+		lo_bad(L, "axis %lld is out of range", (long long)axis);
+	lo_out(L, 0, lo_concat(L, (int)axis, n, v));
+}
+
+static void split_at(Lower *L, WqValue *x, int axis, int n, const WqDim *sizes)
+{
+	WqDim at = 0;
+	for (int i = 0; i < n; i++) {
+		int64_t size;
+		if (wq_dim_get_const(L->m, sizes[i], &size) && size < 0)
+			lo_bad(L, "size %d is negative", i);
+		WqDim end = wq_dim_add(L->m, at, sizes[i]);
+		lo_out(L, i, lo_slice(L, x, axis, at, end, 1));
+		at = end;
+	}
+	WqDim have = x->type.dim[axis];
+	if (wq_dim_static(at) && wq_dim_static(have) && at != have)
+		lo_bad(L, "the sizes add up to %lld, but axis %d has %lld", (long long)at, axis, (long long)have);
+}
+
+/* Only running tells the sizes: part i lies between the sums of those before and with it. */
+static void split_at_run_time(Lower *L, WqValue *x, int axis, int n, WqValue *sizes)
+{
+	WqValue *ends = lo2(L, OP_CumSum, sizes, wq_const_int(L->g, WQ_I64, 0));
+	WqValue *starts = lo2(L, OP_Sub, ends, sizes);
+	for (int i = 0; i < n; i++)
+		lo_out(L, i, lo_result(L, lo_node(L, OP_Slice, 5, x, lo_slice(L, starts, 0, i, i + 1, 1),
+			lo_slice(L, ends, 0, i, i + 1, 1), lo_i64(L, axis), lo_i64(L, 1))));
+}
+
+static void split_evenly(Lower *L, WqValue *x, int axis, int n)
+{
+	WqDim dim = x->type.dim[axis];
+	if (L->version < 18 && wq_dim_static(dim) && dim % n)
+		lo_bad(L, "axis %d has size %lld, which does not split into %d equal parts", axis, (long long)dim, n);
+	WqDim part = L->version < 18 ? wq_dim_floordiv(L->m, dim, n) : wq_dim_ceildiv(L->m, dim, n), at = 0;
+	for (int i = 0; i < n; i++) {
+		WqDim end = i == n - 1 ? dim : wq_dim_min(L->m, wq_dim_add(L->m, at, part), dim);
+		lo_out(L, i, lo_slice(L, x, axis, at, end, 1));
+		at = end;
+	}
+}
+
+void lower_Split(Lower *L)
+{
+	WqValue *x = lo_need(L, 0), *sizes = L->version == 1 || L->version >= 13 ? lo_in(L, 1) : NULL;
+	int n = lo_n_out(L), rank = lo_rank(L, x), axis = lo_axis(L, lo_i(L, "axis", 0), rank), n_sizes = 0;
+	const int64_t *attr = L->version < 13 ? lo_ints(L, "split", &n_sizes) : NULL;
+	if (n < 1)
+		lo_bad(L, "there are no results");
+	if (lo_has(L, "num_outputs") && (sizes || lo_i(L, "num_outputs", 0) != n))
+		lo_bad(L, "'num_outputs' does not fit: %d results%s", n, sizes ? ", and 'split' is given as well" : "");
+	const WqDim *known = sizes ? lo_known(sizes, &n_sizes) : NULL;
+	if (attr) {
+		WqDim *d = WQ_NEW_N(L->m->arena, WqDim, n_sizes);
+		for (int i = 0; i < n_sizes; i++)
+			d[i] = wq_dim_const(L->m, attr[i]);
+		known = d;
+	} else if (sizes && !known) {
+		n_sizes = vector_len(L, sizes);
+	}
+	if ((attr || sizes) && n_sizes >= 0 && n_sizes != n)
+		lo_bad(L, "%d sizes for %d results", n_sizes, n);
+	if (known)
+		split_at(L, x, axis, n, known);
+	else if (sizes)
+		split_at_run_time(L, x, axis, n, as_vector(L, sizes));
+	else
+		split_evenly(L, x, axis, n);
+}
+
+void lower_Slice(Lower *L)
+{
+	WqValue *x = lo_need(L, 0), *starts, *ends, *axes = NULL, *steps = NULL;
+	int n;
+	if (L->version < 10) {
+		int n_ends, n_axes;
+		const int64_t *s = lo_ints(L, "starts", &n), *e = lo_ints(L, "ends", &n_ends), *a = lo_ints(L, "axes", &n_axes);
+		if (!s || !e || n != n_ends || (a && n_axes != n))
+			lo_bad(L, "'starts', 'ends' and 'axes' do not fit each other");
+		starts = lo_i64s(L, n, s);
+		ends = lo_i64s(L, n, e);
+		axes = a ? lo_i64s(L, n, a) : NULL;
+	} else {
+		starts = as_vector(L, lo_need(L, 1));
+		ends = as_vector(L, lo_need(L, 2));
+		axes = lo_in(L, 3) ? as_vector(L, lo_in(L, 3)) : NULL;
+		steps = lo_in(L, 4) ? as_vector(L, lo_in(L, 4)) : NULL;
+		n = vector_len(L, starts);
+		n = n < 0 ? vector_len(L, ends) : n;
+		if (n < 0 && (!axes || !steps))
+			lo_unsupported(L, "the number of axes is not known when compiling");
+	}
+	axes = axes ? axes : lo_range(L, n);
+	steps = steps ? steps : lo_expand(L, wq_const_int(L->g, WQ_I64, 1), 1, (WqDim[]){ n });
+	lo_out(L, 0, lo_result(L, lo_node(L, OP_Slice, 5, x, starts, ends, axes, steps)));
+}
+
+/* ---- Tile, Pad ---------------------------------------------------------------------------------------------------- */
+
+/* Before: [a, b]. Puts a dimension in front of each, expands it, and merges the two: [r0, a, r1, b] -> [r0*a, r1*b]. Axes that are
+ * known not to repeat are left alone. */
+static WqValue *tile_known(Lower *L, WqValue *x, const WqDim *repeats)
+{
+	int rank = lo_rank(L, x), wide = 0;
+	WqDim from[2 * WQ_MAX_RANK], to[2 * WQ_MAX_RANK], out[WQ_MAX_RANK];
+	for (int i = 0; i < rank; i++) {
+		WqDim d = x->type.dim[i];
+		int64_t r;
+		if (wq_dim_get_const(L->m, repeats[i], &r) && r < 0)
+			lo_bad(L, "axis %d is repeated %lld times", i, (long long)r);
+		if (repeats[i] != 1 && d != 1) {
+			from[wide] = 1;
+			to[wide++] = repeats[i];
+		}
+		from[wide] = d;
+		to[wide++] = d == 1 ? repeats[i] : d;
+		out[i] = wq_dim_mul(L->m, repeats[i], d);
+	}
+	if (wide > WQ_MAX_RANK)
+		lo_unsupported(L, "repeats a tensor of rank %d along %d axes", rank, wide - rank);
+	return lo_reshape(L, lo_expand(L, lo_reshape(L, x, wide, from), wide, to), rank, out);
+}
+
+static WqValue *tile_at_run_time(Lower *L, WqValue *x, WqValue *repeats)
+{
+	int rank = lo_rank(L, x);
+	if (2 * rank > WQ_MAX_RANK)
+		lo_unsupported(L, "repeats a tensor of rank %d along axes that only running tells", rank);
+	WqValue *shape = shape_of(L, x);
+	WqDim from[WQ_MAX_RANK];
+	for (int i = 0; i < rank; i++) {
+		from[2 * i] = 1;
+		from[2 * i + 1] = x->type.dim[i];
+	}
+	WqValue *pair[2] = { lo_reshape_to(L, repeats, 2, (int64_t[]){ rank, 1 }), lo_reshape_to(L, shape, 2, (int64_t[]){ rank, 1 }) };
+	WqValue *to = lo_reshape_to(L, lo_concat(L, 1, 2, pair), 1, (int64_t[]){ 2 * rank });
+	WqNode *n = lo_node(L, OP_Reshape, 2, lo2(L, OP_Expand, lo_reshape(L, x, 2 * rank, from), to), lo2(L, OP_Mul, repeats, shape));
+	wq_set_i(n, "allowzero", 1);
+	return lo_result(L, n);
+}
+
+/* Version 1 repeats along one axis, both given as operands. */
+static const WqDim *tile_v1(Lower *L, int rank)
+{
+	double times, axis;
+	WqDim *r = WQ_NEW_N(L->m->arena, WqDim, WQ_MAX_RANK);
+	if (!lo_const_scalar(L, lo_need(L, 1), &times) || !lo_const_scalar(L, lo_need(L, 2), &axis))
+		lo_unsupported(L, "the axis or the number of tiles is not known when compiling");
+	if (!(times >= 0 && times < INT32_MAX && axis > -100 && axis < 100))
+		lo_bad(L, "%g tiles along axis %g", times, axis);
+	for (int i = 0; i < rank; i++)
+		r[i] = 1;
+	r[lo_axis(L, (int64_t)axis, rank)] = (int64_t)times;
+	return r;
+}
+
+void lower_Tile(Lower *L)
+{
+	WqValue *x = lo_need(L, 0), *repeats = lo_need(L, 1);
+	int rank = lo_rank(L, x), n = rank;
+	const WqDim *known = L->version == 1 ? tile_v1(L, rank) : lo_known(repeats, &n);
+	if (!known)
+		n = vector_len(L, repeats);
+	if (n >= 0 && n != rank)
+		lo_bad(L, "%d repeats for an operand of rank %d", n, rank);
+	lo_out(L, 0, known ? tile_known(L, x, known) : tile_at_run_time(L, x, as_vector(L, repeats)));
+}
+
+void lower_Pad(Lower *L)
+{
+	WqValue *x = lo_need(L, 0), *pads, *value = NULL, *axes = NULL;
+	if (L->version < 11) {
+		int n;
+		const int64_t *p = lo_ints(L, L->version == 1 ? "paddings" : "pads", &n);
+		if (!p)
+			lo_bad(L, "attribute '%s' is missing", L->version == 1 ? "paddings" : "pads");
+		pads = lo_i64s(L, n, p);
+		if (lo_f(L, "value", 0) != 0)
+			value = lo_like(L, x, lo_f(L, "value", 0));
+	} else {
+		pads = as_vector(L, lo_need(L, 1));
+		value = lo_in(L, 2) ? lo_scalar_of(L, lo_in(L, 2)) : NULL;
+		axes = L->version >= 18 && lo_in(L, 3) ? as_vector(L, lo_in(L, 3)) : NULL;
+	}
+	WqNode *n = lo_node(L, OP_Pad, 4, x, pads, value, axes);
+	wq_set_s(n, "mode", lo_s(L, "mode", "constant"));
+	lo_out(L, 0, lo_result(L, n));
+}
