@@ -4,7 +4,6 @@
  */
 #include "cli/cli.h"
 
-#pragma weak wq_value_read
 #include <dirent.h>
 #include <math.h>
 #include <stdlib.h>
