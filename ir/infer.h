@@ -18,4 +18,17 @@ const char *wq_infer_kind(const WqType *t); /* for messages: "a sequence", "f32"
 /* A dtype attribute, checked. */
 WqDtype wq_infer_dtype_attr(const WqInfer *x, const char *name);
 
+/* infer_move.c: an axis normalised, or a failure. */
+int wq_infer_axis(const WqInfer *x, int64_t axis, int rank);
+/* Elements of a scalar or vector operand: 0 when absent, -1 when not known. */
+int64_t wq_infer_len(const WqInfer *x, int operand);
+/* Element i of an integer operand: true and a number in *v, or false and an expression in *d (WQ_DIM_UNKNOWN if not even that). */
+bool wq_infer_int(const WqInfer *x, int operand, int64_t i, int64_t *v, WqDim *d);
+/* Makes a result's type one of unknown dims (rank -1: of unknown rank); fails above WQ_MAX_RANK. */
+void wq_infer_unknown(WqInfer *x, int result, WqDtype t, int rank);
+
+/* A slice's bounds as ONNX clamps them: afterwards elements start, start + step, ... before (or above) end, and how many. */
+void wq_slice_clamp(int64_t dim, int64_t step, int64_t *start, int64_t *end);
+int64_t wq_slice_count(int64_t start, int64_t end, int64_t step);
+
 #endif

@@ -1,0 +1,656 @@
+/* infer_move.c: shape rules of operators that move elements around. */
+#include "ir/infer.h"
+
+/* Results of up to this many elements carry their elements as expressions. */
+enum { MAX_KNOWN = 64 };
+
+int wq_infer_axis(const WqInfer *x, int64_t axis, int rank)
+{
+	if (axis < -rank || axis >= rank)
+		wq_infer_fail(x, "axis %lld is out of range for rank %d", (long long)axis, rank);
+	return (int)(axis < 0 ? axis + rank : axis);
+}
+
+int64_t wq_infer_len(const WqInfer *x, int operand)
+{
+	if (operand >= x->n_in || !x->in[operand])
+		return 0;
+	const WqType *t = x->in[operand];
+	if (t->rank > 1)
+		wq_infer_fail(x, "operand %d has rank %d; it should be a vector", operand, t->rank);
+	if (t->rank < 0)
+		return -1;
+	if (t->rank == 0)
+		return 1;
+	return wq_dim_static(t->dim[0]) ? t->dim[0] : -1;
+}
+
+bool wq_infer_int(const WqInfer *x, int operand, int64_t i, int64_t *v, WqDim *d)
+{
+	*d = WQ_DIM_UNKNOWN;
+	if (operand >= x->n_in || !x->in[operand])
+		return false;
+	const WqTensor *t = x->val[operand];
+	if (t) {
+		if (i >= wq_tensor_count(t))
+			return false;
+		*v = wq_tensor_get_i(t, i);
+		return true;
+	}
+	if (wq_infer_elem(x, operand, i, d) <= i) {
+		*d = WQ_DIM_UNKNOWN;
+		return false;
+	}
+	return wq_dim_get_const(x->mod, *d, v);
+}
+
+void wq_infer_unknown(WqInfer *x, int result, WqDtype t, int rank)
+{
+	x->out[result] = wq_type_tensor(t, -1, NULL);
+	if (rank > WQ_MAX_RANK)
+		wq_infer_fail(x, "the result has rank %d; at most %d is handled", rank, WQ_MAX_RANK);
+	x->out[result].rank = rank < 0 ? -1 : rank;
+	for (int i = 0; i < rank; i++)
+		x->out[result].dim[i] = WQ_DIM_UNKNOWN;
+}
+
+/* Room for result 0's elements as expressions, if it is small and of integers; NULL if not. */
+static WqDim *known_elements(const WqInfer *x, int64_t *n)
+{
+	const WqType *t = &x->out[0];
+	if (x->running || !wq_type_static(t) || (t->dtype != WQ_I64 && t->dtype != WQ_I32))
+		return NULL;
+	*n = 1;
+	for (int i = 0; i < t->rank; i++) {
+		if (t->dim[i] > MAX_KNOWN)
+			return NULL;
+		*n *= t->dim[i];
+		if (*n > MAX_KNOWN)
+			return NULL;
+	}
+	return WQ_NEW_N(x->mod->arena, WqDim, *n + 1);
+}
+
+/* Element i of an operand as an expression; false if not known (or if there are too many to be of interest). */
+static bool known_element(const WqInfer *x, int operand, int64_t i, WqDim *d)
+{
+	if (x->val[operand] && wq_tensor_count(x->val[operand]) > 4096)
+		return false;
+	return wq_infer_elem(x, operand, i, d) > i && *d != WQ_DIM_UNKNOWN;
+}
+
+/* ---- Reshape ---------------------------------------------------------------------------------------- */
+
+/* What -1 stands for: the operand's size over the other dims. Equal dims cancel first, so that expressions stay simple. */
+static WqDim rest_of(const WqInfer *x, const WqType *in, const WqType *out, int hole)
+{
+	bool used[WQ_MAX_RANK] = {false};
+	WqDim num = 1, den = 1;
+	for (int i = 0; i < out->rank; i++) {
+		if (i == hole)
+			continue;
+		int j = 0;
+		while (j < in->rank && (used[j] || in->dim[j] != out->dim[i] || in->dim[j] == 0))
+			j++;
+		if (j < in->rank)
+			used[j] = true;
+		else
+			den = wq_dim_mul(x->mod, den, out->dim[i]);
+	}
+	for (int j = 0; j < in->rank; j++)
+		if (!used[j])
+			num = wq_dim_mul(x->mod, num, in->dim[j]);
+	if (den == 0)
+		wq_infer_fail(x, "-1 cannot be told beside a dimension of 0");
+	if (num >= 0 && den >= 0 && num % den)
+		wq_infer_fail(x, "%lld elements do not divide into rows of %lld", (long long)num, (long long)den);
+	return den == 1 ? num : wq_dim_floordiv(x->mod, num, den);
+}
+
+static WqDim reshape_dim(const WqInfer *x, int i, bool allow_zero)
+{
+	const WqType *in = x->in[0];
+	int64_t v;
+	WqDim d;
+	if (!wq_infer_int(x, 1, i, &v, &d)) /* an expression that may be negative could be a -1 */
+		return d == WQ_DIM_UNKNOWN || wq_dim_lo(x->mod, d) < (allow_zero ? 0 : 1) ? WQ_DIM_UNKNOWN : d;
+	if (v < -1)
+		wq_infer_fail(x, "dimension %lld of the new shape", (long long)v);
+	if (v != 0 || allow_zero)
+		return v;
+	if (in->rank < 0)
+		return WQ_DIM_UNKNOWN;
+	if (i >= in->rank)
+		wq_infer_fail(x, "dimension %d of the new shape is 0, but the operand has rank %d", i, in->rank);
+	return in->dim[i];
+}
+
+static void check_count(const WqInfer *x, const WqType *in, const WqType *out)
+{
+	WqDim a = 1, b = 1;
+	if (!wq_type_static(in) || !wq_type_static(out))
+		return;
+	for (int i = 0; i < in->rank; i++)
+		a = wq_dim_mul(x->mod, a, in->dim[i]);
+	for (int i = 0; i < out->rank; i++)
+		b = wq_dim_mul(x->mod, b, out->dim[i]);
+	if (a != b)
+		wq_infer_fail(x, "%lld elements do not fit a shape of %lld", (long long)a, (long long)b);
+}
+
+void infer_reshape(WqInfer *x)
+{
+	const WqType *in = x->in[0];
+	bool allow_zero = wq_attr_i(x->node, "allowzero") != 0;
+	int64_t n = wq_infer_len(x, 1), v;
+	WqDim d;
+	wq_infer_unknown(x, 0, in->dtype, n > WQ_MAX_RANK ? WQ_MAX_RANK + 1 : (int)n);
+	WqType *out = &x->out[0];
+	int hole = -1;
+	for (int i = 0; i < out->rank; i++) {
+		if (wq_infer_int(x, 1, i, &v, &d) && v == -1) {
+			if (hole >= 0)
+				wq_infer_fail(x, "more than one -1 in the new shape");
+			hole = i;
+			continue;
+		}
+		out->dim[i] = reshape_dim(x, i, allow_zero);
+	}
+	if (hole >= 0 && in->rank >= 0)
+		out->dim[hole] = rest_of(x, in, out, hole);
+	check_count(x, in, out);
+	WqDim *s = known_elements(x, &n);
+	for (int64_t i = 0; s && i < n; i++)
+		if (!known_element(x, 0, i, &s[i]))
+			s = NULL;
+	x->out_sym = s;
+}
+
+/* ---- Transpose, Expand --------------------------------------------------------------------------------- */
+
+void infer_transpose(WqInfer *x)
+{
+	const WqType *in = x->in[0];
+	int n;
+	const int64_t *perm = wq_attr_ints(x->node, "perm", &n);
+	wq_infer_unknown(x, 0, in->dtype, in->rank < 0 && perm ? n : in->rank);
+	if (in->rank < 0)
+		return;
+	if (perm && n != in->rank)
+		wq_infer_fail(x, "perm has %d entries for rank %d", n, in->rank);
+	unsigned seen = 0;
+	for (int i = 0; i < in->rank; i++) {
+		int64_t p = perm ? perm[i] : in->rank - 1 - i;
+		if (p < 0 || p >= in->rank || seen >> p & 1)
+			wq_infer_fail(x, "perm is not a permutation of 0..%d", in->rank - 1);
+		seen |= 1u << p;
+		x->out[0].dim[i] = in->dim[p];
+	}
+}
+
+/* Result 0's elements, each from the operand's element that broadcasting puts there. */
+static void expand_elements(WqInfer *x)
+{
+	int64_t n;
+	WqDim *s = known_elements(x, &n);
+	const WqType *in = x->in[0], *out = &x->out[0];
+	if (!s || !wq_type_static(in))
+		return;
+	for (int64_t i = 0; i < n; i++) {
+		int64_t at = 0, run = 1, rest = i;
+		for (int k = 0; k < out->rank; k++) {
+			int64_t idx = rest % out->dim[out->rank - 1 - k];
+			int64_t own = k < in->rank ? in->dim[in->rank - 1 - k] : 1;
+			rest /= out->dim[out->rank - 1 - k];
+			at += own == 1 ? 0 : idx * run;
+			run *= own;
+		}
+		if (!known_element(x, 0, at, &s[i]))
+			return;
+	}
+	x->out_sym = s;
+}
+
+void infer_expand(WqInfer *x)
+{
+	const WqType *in = x->in[0];
+	int64_t n = wq_infer_len(x, 1), v;
+	WqDim d;
+	if (n < 0 || in->rank < 0) {
+		wq_infer_unknown(x, 0, in->dtype, -1);
+		return;
+	}
+	WqType shape = wq_type_tensor(WQ_I64, -1, NULL);
+	if (n > WQ_MAX_RANK)
+		wq_infer_fail(x, "rank %lld", (long long)n);
+	shape.rank = (int)n;
+	bool all = true;
+	for (int i = 0; i < n; i++) {
+		if (wq_infer_int(x, 1, i, &v, &d)) {
+			if (v < 0)
+				wq_infer_fail(x, "dimension %lld", (long long)v);
+			d = v;
+		}
+		all &= d != WQ_DIM_UNKNOWN;
+		shape.dim[i] = d;
+	}
+	x->out[0].dtype = in->dtype;
+	if (all) {
+		wq_infer_bcast_shape(x, in, &shape, &x->out[0]);
+		expand_elements(x);
+		return;
+	}
+	int rank = in->rank > shape.rank ? in->rank : shape.rank;
+	wq_infer_unknown(x, 0, in->dtype, rank);
+	for (int i = 0; i < rank; i++) {
+		int a = i - (rank - in->rank), b = i - (rank - shape.rank);
+		WqDim da = a < 0 ? 1 : in->dim[a], db = b < 0 ? 1 : shape.dim[b];
+		if (db != WQ_DIM_UNKNOWN)
+			x->out[0].dim[i] = wq_infer_bcast(x, da, db, i);
+		else if (da > 1)
+			x->out[0].dim[i] = da;
+	}
+}
+
+/* ---- Slice ------------------------------------------------------------------------------------------------- */
+
+/* A bound of a slice clamped into [low, dim + high], negative ones counted from the end. */
+static WqDim slice_bound(const WqInfer *x, int operand, int64_t i, WqDim dim, bool back)
+{
+	WqModule *m = x->mod;
+	int64_t v;
+	WqDim d, low = back ? wq_dim_const(m, -1) : 0, high = back ? wq_dim_sub(m, dim, 1) : dim;
+	if (wq_infer_int(x, operand, i, &v, &d)) {
+		if (v >= INT32_MAX || v >= wq_dim_hi(m, dim))
+			return high;
+		if (v < -INT32_MAX || -v > wq_dim_hi(m, dim))
+			return low;
+		return v >= 0 ? wq_dim_min(m, v, high) : wq_dim_max(m, wq_dim_add(m, dim, wq_dim_const(m, v)), low);
+	}
+	if (d == WQ_DIM_UNKNOWN)
+		return d;
+	if (wq_dim_lo(m, d) >= 0)
+		return wq_dim_min(m, d, high);
+	return wq_dim_hi(m, d) < 0 ? wq_dim_max(m, wq_dim_add(m, dim, d), low) : WQ_DIM_UNKNOWN;
+}
+
+void wq_slice_clamp(int64_t dim, int64_t step, int64_t *start, int64_t *end)
+{
+	int64_t low = step < 0 ? -1 : 0, high = step < 0 ? dim - 1 : dim;
+	int64_t *const b[2] = {start, end};
+	for (int i = 0; i < 2; i++) {
+		int64_t v = *b[i];
+		if (v < 0)
+			v = v < -dim ? low : v + dim;
+		*b[i] = v < low ? low : v > high ? high : v;
+	}
+}
+
+int64_t wq_slice_count(int64_t start, int64_t end, int64_t step)
+{
+	uint64_t mag = step < 0 ? 0 - (uint64_t)step : (uint64_t)step;
+	int64_t span = step < 0 ? start - end : end - start;
+	return span <= 0 ? 0 : (int64_t)(((uint64_t)span - 1) / mag) + 1;
+}
+
+static WqDim slice_dim(const WqInfer *x, int64_t i, WqDim dim, int64_t step)
+{
+	WqModule *m = x->mod;
+	int64_t start, end;
+	WqDim d;
+	if (wq_dim_static(dim) && wq_infer_int(x, 1, i, &start, &d) && wq_infer_int(x, 2, i, &end, &d)) {
+		wq_slice_clamp(dim, step, &start, &end);
+		return wq_slice_count(start, end, step);
+	}
+	if (step > INT32_MAX || step < -INT32_MAX)
+		return WQ_DIM_UNKNOWN;
+	WqDim s = slice_bound(x, 1, i, dim, step < 0), e = slice_bound(x, 2, i, dim, step < 0);
+	WqDim span = step < 0 ? wq_dim_sub(m, s, e) : wq_dim_sub(m, e, s);
+	return wq_dim_max(m, wq_dim_ceildiv(m, span, step < 0 ? -step : step), 0);
+}
+
+/* A one-dimensional slice of known elements. */
+static void slice_elements(WqInfer *x)
+{
+	int64_t n, start, end, step;
+	WqDim d;
+	WqDim *s = x->in[0]->rank == 1 && wq_infer_len(x, 1) == 1 ? known_elements(x, &n) : NULL;
+	if (!s || !wq_dim_static(x->in[0]->dim[0]) || !wq_infer_int(x, 1, 0, &start, &d) || !wq_infer_int(x, 2, 0, &end, &d) ||
+	    !wq_infer_int(x, 4, 0, &step, &d))
+		return;
+	wq_slice_clamp(x->in[0]->dim[0], step, &start, &end);
+	for (int64_t i = 0; i < n; i++)
+		if (!known_element(x, 0, start + i * step, &s[i]))
+			return;
+	x->out_sym = s;
+}
+
+void infer_slice(WqInfer *x)
+{
+	const WqType *in = x->in[0];
+	int64_t n = wq_infer_len(x, 3), axis, step;
+	WqDim d;
+	for (int i = 1; i < 5; i++) {
+		int64_t k = wq_infer_len(x, i);
+		if (n >= 0 && k >= 0 && k != n)
+			wq_infer_fail(x, "starts, ends, axes and steps have different lengths");
+	}
+	wq_infer_unknown(x, 0, in->dtype, in->rank);
+	if (in->rank < 0 || n < 0)
+		return;
+	unsigned seen = 0;
+	int64_t axes[WQ_MAX_RANK];
+	if (n > in->rank)
+		wq_infer_fail(x, "%lld axes for rank %d", (long long)n, in->rank);
+	for (int64_t i = 0; i < n; i++) {
+		if (!wq_infer_int(x, 3, i, &axis, &d))
+			return; /* any axis may be cut */
+		axes[i] = wq_infer_axis(x, axis, in->rank);
+		if (seen >> axes[i] & 1)
+			wq_infer_fail(x, "axis %lld twice", (long long)axes[i]);
+		seen |= 1u << axes[i];
+	}
+	for (int i = 0; i < in->rank; i++)
+		if (!(seen >> i & 1))
+			x->out[0].dim[i] = in->dim[i];
+	for (int64_t i = 0; i < n; i++) {
+		if (!wq_infer_int(x, 4, i, &step, &d))
+			continue;
+		if (step == 0)
+			wq_infer_fail(x, "a step of 0");
+		x->out[0].dim[axes[i]] = slice_dim(x, i, in->dim[axes[i]], step);
+	}
+	slice_elements(x);
+}
+
+/* ---- Concat --------------------------------------------------------------------------------------------------- */
+
+static void concat_elements(WqInfer *x)
+{
+	int64_t n, at = 0;
+	WqDim *s = x->out[0].rank == 1 ? known_elements(x, &n) : NULL;
+	if (!s)
+		return;
+	for (int i = 0; i < x->n_in; i++)
+		for (int64_t k = 0; k < x->in[i]->dim[0]; k++)
+			if (!known_element(x, i, k, &s[at++]))
+				return;
+	x->out_sym = s;
+}
+
+void infer_concat(WqInfer *x)
+{
+	int rank = -1;
+	for (int i = 0; i < x->n_in; i++) {
+		if (x->in[i]->rank < 0)
+			continue;
+		if (rank >= 0 && x->in[i]->rank != rank)
+			wq_infer_fail(x, "operands of rank %d and %d", rank, x->in[i]->rank);
+		rank = x->in[i]->rank;
+	}
+	wq_infer_unknown(x, 0, x->in[0]->dtype, rank);
+	if (rank < 0)
+		return;
+	int axis = wq_infer_axis(x, wq_attr_i(x->node, "axis"), rank);
+	WqDim *dim = x->out[0].dim, sum = 0;
+	for (int i = 0; i < x->n_in; i++) {
+		const WqType *t = x->in[i];
+		sum = t->rank < 0 ? WQ_DIM_UNKNOWN : wq_dim_add(x->mod, sum, t->dim[axis]);
+		for (int k = 0; k < rank && t->rank >= 0; k++) {
+			if (k == axis)
+				continue;
+			if (dim[k] >= 0 && t->dim[k] >= 0 && dim[k] != t->dim[k])
+				wq_infer_fail(x, "operands disagree in axis %d: %lld and %lld", k, (long long)dim[k],
+					(long long)t->dim[k]);
+			if (dim[k] == WQ_DIM_UNKNOWN || t->dim[k] >= 0)
+				dim[k] = t->dim[k];
+		}
+	}
+	dim[axis] = sum;
+	concat_elements(x);
+}
+
+/* ---- Pad -------------------------------------------------------------------------------------------------------- */
+
+void infer_pad(WqInfer *x)
+{
+	const WqType *in = x->in[0];
+	bool some = x->n_in > 3 && x->in[3];
+	int64_t n = some ? wq_infer_len(x, 3) : in->rank, len = wq_infer_len(x, 1);
+	wq_infer_unknown(x, 0, in->dtype, in->rank);
+	if (in->rank < 0 || n < 0)
+		return;
+	if (n > in->rank || (len >= 0 && len != 2 * n))
+		wq_infer_fail(x, "%lld pads for %lld axes", (long long)len, (long long)n);
+	unsigned seen = 0;
+	int64_t axes[WQ_MAX_RANK], v;
+	WqDim d;
+	for (int64_t i = 0; i < n; i++) {
+		if (some && !wq_infer_int(x, 3, i, &v, &d))
+			return;
+		axes[i] = some ? wq_infer_axis(x, v, in->rank) : i;
+		if (seen >> axes[i] & 1)
+			wq_infer_fail(x, "axis %lld twice", (long long)axes[i]);
+		seen |= 1u << axes[i];
+	}
+	for (int i = 0; i < in->rank; i++)
+		if (!(seen >> i & 1))
+			x->out[0].dim[i] = in->dim[i];
+	for (int64_t i = 0; i < n; i++) {
+		WqDim sum = in->dim[axes[i]];
+		for (int side = 0; side < 2; side++) {
+			if (wq_infer_int(x, 1, side * n + i, &v, &d)) {
+				if (v > WQ_DIM_INF || v < -WQ_DIM_INF)
+					wq_infer_fail(x, "padding of %lld", (long long)v);
+				sum = wq_dim_static(sum) && v < 0 ? wq_dim_sub(x->mod, sum, -v)
+				                                  : wq_dim_add(x->mod, sum, wq_dim_const(x->mod, v));
+			} else {
+				sum = wq_dim_add(x->mod, sum, d);
+			}
+		}
+		if (sum != WQ_DIM_UNKNOWN && wq_dim_get_const(x->mod, sum, &v) && v < 0)
+			wq_infer_fail(x, "negative padding leaves %lld elements of axis %lld", (long long)v, (long long)axes[i]);
+		x->out[0].dim[axes[i]] = sum;
+	}
+}
+
+/* ---- Gather and its kin --------------------------------------------------------------------------------------------- */
+
+static void gather_elements(WqInfer *x)
+{
+	int64_t n, v;
+	WqDim d;
+	WqDim *s = x->in[0]->rank == 1 && wq_dim_static(x->in[0]->dim[0]) ? known_elements(x, &n) : NULL;
+	if (!s)
+		return;
+	for (int64_t i = 0; i < n; i++) {
+		if (!wq_infer_int(x, 1, i, &v, &d))
+			return;
+		v += v < 0 ? x->in[0]->dim[0] : 0;
+		if (v < 0 || v >= x->in[0]->dim[0] || !known_element(x, 0, v, &s[i]))
+			return;
+	}
+	x->out_sym = s;
+}
+
+void infer_gather(WqInfer *x)
+{
+	const WqType *in = x->in[0], *idx = x->in[1];
+	wq_infer_unknown(x, 0, in->dtype, in->rank < 0 || idx->rank < 0 ? -1 : in->rank + idx->rank - 1);
+	if (in->rank == 0)
+		wq_infer_fail(x, "the operand is a scalar");
+	if (x->out[0].rank < 0)
+		return;
+	int axis = wq_infer_axis(x, wq_attr_i(x->node, "axis"), in->rank), k = 0;
+	for (int i = 0; i < axis; i++)
+		x->out[0].dim[k++] = in->dim[i];
+	for (int i = 0; i < idx->rank; i++)
+		x->out[0].dim[k++] = idx->dim[i];
+	for (int i = axis + 1; i < in->rank; i++)
+		x->out[0].dim[k++] = in->dim[i];
+	gather_elements(x);
+}
+
+void infer_gather_elements(WqInfer *x)
+{
+	const WqType *in = x->in[0], *idx = x->in[1];
+	if (in->rank >= 0 && idx->rank >= 0 && in->rank != idx->rank)
+		wq_infer_fail(x, "operand of rank %d, indices of rank %d", in->rank, idx->rank);
+	if (in->rank >= 0)
+		wq_infer_axis(x, wq_attr_i(x->node, "axis"), in->rank);
+	x->out[0] = *idx;
+	x->out[0].dtype = in->dtype;
+}
+
+void infer_gather_nd(WqInfer *x)
+{
+	const WqType *in = x->in[0], *idx = x->in[1];
+	int64_t batch = wq_attr_i(x->node, "batch_dims");
+	if (batch < 0 || (idx->rank >= 0 && batch >= idx->rank) || (in->rank >= 0 && batch >= in->rank))
+		wq_infer_fail(x, "batch_dims=%lld", (long long)batch);
+	if (in->rank < 0 || idx->rank < 0 || !wq_dim_static(idx->dim[idx->rank - 1])) {
+		wq_infer_unknown(x, 0, in->dtype, -1);
+		return;
+	}
+	int64_t depth = idx->dim[idx->rank - 1];
+	if (depth > in->rank - batch)
+		wq_infer_fail(x, "indices of %lld entries for rank %d", (long long)depth, in->rank);
+	int k = idx->rank - 1;
+	wq_infer_unknown(x, 0, in->dtype, k + in->rank - (int)(batch + depth));
+	for (int i = 0; i < k; i++)
+		x->out[0].dim[i] = idx->dim[i];
+	for (int i = (int)(batch + depth); i < in->rank; i++)
+		x->out[0].dim[k++] = in->dim[i];
+}
+
+/* ---- TopK, NonZero, Unique, Range --------------------------------------------------------------------------------------- */
+
+void infer_top_k(WqInfer *x)
+{
+	const WqType *in = x->in[0];
+	WqType out = *in;
+	int64_t v;
+	WqDim k;
+	if (in->rank == 0)
+		wq_infer_fail(x, "the operand is a scalar");
+	if (in->rank >= 0) {
+		int axis = wq_infer_axis(x, wq_attr_i(x->node, "axis"), in->rank);
+		if (wq_infer_int(x, 1, 0, &v, &k)) {
+			if (v < 0 || (in->dim[axis] >= 0 && v > in->dim[axis]))
+				wq_infer_fail(x, "k=%lld of %lld elements", (long long)v, (long long)in->dim[axis]);
+			k = v;
+		} else if (x->running) {
+			wq_infer_fail(x, "k has no elements");
+		} else if (k != WQ_DIM_UNKNOWN && wq_dim_lo(x->mod, k) < 0) {
+			k = WQ_DIM_UNKNOWN;
+		}
+		out.dim[axis] = k;
+		x->has_hi = true;
+		x->hi = in->dim[axis];
+	}
+	x->out[0] = out;
+	if (x->n_out > 1) {
+		x->out[1] = out;
+		x->out[1].dtype = WQ_I64;
+	}
+}
+
+void infer_non_zero(WqInfer *x)
+{
+	const WqType *in = x->in[0];
+	wq_infer_unknown(x, 0, WQ_I64, 2);
+	if (in->rank < 0)
+		return;
+	x->out[0].dim[0] = in->rank ? in->rank : 1;
+	x->has_hi = true;
+	x->hi = wq_type_count(x->mod, in);
+}
+
+void infer_unique(WqInfer *x)
+{
+	const WqType *in = x->in[0];
+	bool flat = wq_attr_i(x->node, "flat") != 0;
+	WqDim line = in->rank < 0 ? WQ_DIM_UNKNOWN : wq_type_count(x->mod, in);
+	wq_infer_unknown(x, 0, in->dtype, flat ? 1 : in->rank);
+	if (!flat && in->rank >= 0) {
+		int axis = wq_infer_axis(x, wq_attr_i(x->node, "axis"), in->rank);
+		x->out[0] = *in;
+		x->out[0].dim[axis] = WQ_DIM_UNKNOWN;
+		line = in->dim[axis];
+	}
+	for (int i = 1; i < x->n_out; i++)
+		wq_infer_unknown(x, i, WQ_I64, 1);
+	if (x->n_out > 2)
+		x->out[2].dim[0] = line;
+	x->has_hi = in->rank >= 0;
+	x->hi = line;
+}
+
+static WqDim range_count_float(const WqInfer *x)
+{
+	double v[3];
+	for (int i = 0; i < 3; i++) {
+		if (!x->val[i] || wq_tensor_count(x->val[i]) != 1)
+			return WQ_DIM_UNKNOWN;
+		v[i] = wq_tensor_get_f(x->val[i], 0);
+	}
+	if (v[2] == 0)
+		wq_infer_fail(x, "a step of 0");
+	double n = (v[1] - v[0]) / v[2];
+	if (!(n < 1e15))
+		wq_infer_fail(x, "from %g to %g by %g", v[0], v[1], v[2]);
+	int64_t k = n <= 0 ? 0 : (int64_t)n;
+	return n > (double)k ? k + 1 : k;
+}
+
+static WqDim range_count_int(const WqInfer *x)
+{
+	int64_t v[3];
+	WqDim d[3];
+	bool num = true;
+	for (int i = 0; i < 3; i++)
+		if (wq_infer_int(x, i, 0, &v[i], &d[i])) {
+			d[i] = v[i] > WQ_DIM_INF || v[i] < -WQ_DIM_INF || x->running ? WQ_DIM_UNKNOWN : wq_dim_const(x->mod, v[i]);
+			if (i == 2 && v[2] == 0)
+				wq_infer_fail(x, "a step of 0");
+		} else {
+			num = false;
+		}
+	if (num) {
+		bool wide = x->in[0]->dtype == WQ_U64;
+		__int128 a = wide ? (__int128)(uint64_t)v[0] : v[0], b = wide ? (__int128)(uint64_t)v[1] : v[1];
+		__int128 s = wide ? (__int128)(uint64_t)v[2] : v[2], span = s < 0 ? a - b : b - a, mag = s < 0 ? -s : s;
+		__int128 n = span <= 0 ? 0 : (span - 1) / mag + 1;
+		if (n > WQ_DIM_INF)
+			wq_infer_fail(x, "from %lld to %lld by %lld", (long long)v[0], (long long)v[1], (long long)v[2]);
+		return (WqDim)n;
+	}
+	WqModule *m = x->mod;
+	if (d[0] == WQ_DIM_UNKNOWN || d[1] == WQ_DIM_UNKNOWN || d[2] == WQ_DIM_UNKNOWN)
+		return WQ_DIM_UNKNOWN;
+	if (wq_dim_lo(m, d[2]) > 0)
+		return wq_dim_max(m, wq_dim_ceildiv(m, wq_dim_sub(m, d[1], d[0]), d[2]), 0);
+	if (wq_dim_hi(m, d[2]) < 0)
+		return wq_dim_max(m, wq_dim_ceildiv(m, wq_dim_sub(m, d[0], d[1]), wq_dim_sub(m, 0, d[2])), 0);
+	return WQ_DIM_UNKNOWN;
+}
+
+void infer_range(WqInfer *x)
+{
+	WqDtype t = x->in[0]->dtype;
+	for (int i = 0; i < 3; i++)
+		if (wq_type_static(x->in[i]) && wq_type_count(x->mod, x->in[i]) != 1)
+			wq_infer_fail(x, "operand %d is not a scalar", i);
+	WqDim n = wq_dtype_is_float(t) ? range_count_float(x) : range_count_int(x), start, step;
+	int64_t k;
+	x->out[0] = wq_type_tensor(t, 1, &n);
+	WqDim *s = known_elements(x, &k);
+	if (!s || !known_element(x, 0, 0, &start) || !known_element(x, 2, 0, &step))
+		return;
+	for (int64_t i = 0; i < k; i++) {
+		s[i] = wq_dim_add(x->mod, start, wq_dim_mul(x->mod, step, i));
+		if (s[i] == WQ_DIM_UNKNOWN)
+			return;
+	}
+	x->out_sym = s;
+}
