@@ -102,7 +102,7 @@ static bool dies_in(const Slot *s, const WqGraph *g) { return s->value->graph ==
 /* Each of g's values goes to the list of its last step; those that no step needs die with the graph's start or end. */
 static void bury(Planner *p, const WqGraph *g, Plan *plan)
 {
-	plan->dead = WQ_NEW_N(p->a, int, g->inputs.n + g->outputs.n);
+	plan->dead = WQ_NEW_N(p->a, int, p->slots->n);
 	for (int pass = 0; pass < 2; pass++) {
 		for (int i = 0; i < plan->n_step; i++) {
 			if (pass)
@@ -147,8 +147,10 @@ static void plan_graph(Planner *p, const WqGraph *g, Plan *plan, const Level *up
 	WQ_FOR_NODES(n, g)
 		plan->n_step++;
 	plan->step = WQ_NEW_N(p->a, Step, plan->n_step);
-	WQ_FOR_NODES(n, g)
-		plan_step(p, &level, n, &plan->step[level.step++]);
+	WQ_FOR_NODES(n, g) {
+		plan_step(p, &level, n, &plan->step[level.step]);
+		level.step++;
+	}
 	level.step = plan->n_step - 1;
 	for (int i = 0; i < g->outputs.n; i++) {
 		const WqValue *v = g->outputs.v[i].value;
