@@ -37,6 +37,14 @@ typedef struct WireRef {
 ProtobufCMessage *wire_unpack(WqArena *a, const ProtobufCMessageDescriptor *kind, const uint8_t *p, size_t n,
 			      const char *what);
 
+/* Building messages. */
+void wire_put_int(WqStr *b, uint32_t id, int64_t v);
+void wire_put_bytes(WqStr *b, uint32_t id, const void *p, size_t n);
+void wire_put_text(WqStr *b, uint32_t id, const char *s); /* nothing for NULL */
+/* A TensorProto but for its data, which stand at the returned address and are written right behind (a view of t's, or packed
+ * into b's arena): the payload of raw_data. */
+const void *wire_put_tensor(WqStr *b, const char *name, const WqTensor *t, size_t *n);
+
 /* ---- model (model.c, data.c) ---------------------------------------------------------------------------- */
 
 typedef struct OnnxModel {
@@ -88,7 +96,12 @@ typedef struct ImportOptions {
 /* The module's constants are views into m, which must outlive it. Fails with the list of everything unsupported. */
 WqModule *onnx_import(OnnxModel *m, const ImportOptions *o);
 
-/* ---- tensor files (tensor_io.c, npy.c, zip.c) --------------------------------------------------------------- */
+/* ---- tensor files (tensor_io.c, npy.c, zip.c) ---------------------------------------------------------------
+ * numpy has no name for some of our types. Files hold what np.save writes for an array of ml_dtypes: bf16 is '<V2', an 8 or
+ * 4-bit float is one '|V1' code an element; integers below 8 bits are '|i1' and '|u1' by value. Reading, '<V2' is bf16, and a
+ * file of bytes (V1, u1, i1) or words (V2, u2) becomes the type that the reader wants. Strings are '<U' (UTF-8 inside), or
+ * '|S' where they are not UTF-8.
+ */
 
 /* A value read from a file: a tensor, or a sequence/optional of them (from .pb only). */
 typedef struct WqFileValue {
@@ -99,9 +112,10 @@ typedef struct WqFileValue {
 	struct WqFileValue *elems;
 } WqFileValue;
 
-/* .pb (TensorProto, SequenceProto or OptionalProto by want->kind; want may be NULL: tensor), .npy; data may be a view of the mapped file. */
+/* By content: .npy, .npz with one member, or a TensorProto, SequenceProto or OptionalProto by want->kind (want may be NULL:
+ * a tensor). Data may be a view of the mapped file; types under 8 bits come unpacked. */
 WqFileValue *wq_value_read(WqArena *a, const char *path, const WqType *want);
-/* All members of an .npz. */
+/* All arrays of an .npz. */
 WqFileValue *wq_npz_read(WqArena *a, const char *path, int *n);
 void wq_npy_write(WqArena *a, const char *path, const WqTensor *t);
 void wq_npz_write(WqArena *a, const char *path, int n, const char *const *names, const WqTensor *const *t);
@@ -109,5 +123,20 @@ void wq_pb_write(WqArena *a, const char *path, const char *name, const WqTensor 
 /* The parsers behind, over memory (fuzzed). */
 WqTensor *wq_npy_parse(WqArena *a, const uint8_t *p, size_t n, const char *what);
 WqFileValue *wq_npz_parse(WqArena *a, const uint8_t *p, size_t n, const char *what, int *count);
+WqFileValue *wq_pb_parse(WqArena *a, const uint8_t *p, size_t n, const WqType *want, const char *what);
+/* A tensor of bytes or words as the type that they are known to be (see above); t itself where nothing is to be done. */
+WqTensor *wq_tensor_as(WqArena *a, WqTensor *t, WqDtype want, const char *what);
+
+/* zip archives: stored and deflated members, zip64, checksums verified. Stored members are views. */
+typedef struct ZipMember {
+	const char *name;
+	const uint8_t *p;
+	size_t n;
+} ZipMember;
+ZipMember *zip_read(WqArena *a, const uint8_t *p, size_t n, const char *what, int *count);
+typedef struct ZipOut ZipOut;
+ZipOut *zip_create(WqArena *a, const char *path);
+void zip_add(ZipOut *z, const char *name, const void *head, size_t n_head, const void *data, size_t n_data); /* stored */
+void zip_commit(ZipOut *z);
 
 #endif
