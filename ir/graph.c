@@ -474,6 +474,7 @@ void wq_node_remove(WqNode *n)
 		if (n->out[i])
 			wq_map_put(n->graph->mod->values, n->out[i]->name, NULL);
 	unlink_node(n);
+	n->graph = NULL;
 }
 
 void wq_node_move(WqNode *n, WqNode *before)
@@ -481,6 +482,18 @@ void wq_node_move(WqNode *n, WqNode *before)
 	if (n == before)
 		return;
 	unlink_node(n);
+	link_before(n, before);
+}
+
+void wq_node_adopt(WqNode *n, WqGraph *g, WqNode *before)
+{
+	unlink_node(n);
+	n->graph = g;
+	for (int i = 0; i < n->n_out; i++)
+		if (n->out[i])
+			n->out[i]->graph = g;
+	for (int i = 0; i < n->n_body; i++)
+		n->body[i]->parent = g;
 	link_before(n, before);
 }
 

@@ -236,8 +236,9 @@ WqValue *wq_dim_value(WqGraph *g, WqDim dim);           /* the same as a scalar 
 /* Change. */
 void wq_node_set_in(WqNode *n, int i, WqValue *v);
 void wq_value_replace(WqValue *old, WqValue *with); /* every use, graph outputs included */
-void wq_node_remove(WqNode *n); /* its results have no uses */
+void wq_node_remove(WqNode *n); /* its results have no uses; n->graph becomes NULL */
 void wq_node_move(WqNode *n, WqNode *before); /* NULL: to the end of its graph */
+void wq_node_adopt(WqNode *n, WqGraph *g, WqNode *before); /* the same into another graph, results and nested graphs with it */
 void wq_value_rename(WqValue *v, const char *name); /* made unique if taken */
 bool wq_value_is_output(const WqValue *v);
 int wq_value_num_uses(const WqValue *v); /* graph outputs included */
