@@ -14,11 +14,12 @@ typedef struct LoopBody {
 	void (*bind)(struct LoopBody *b, Lower *in, WqValue *i, WqValue *cond, WqValue *const *carried);
 	WqType i_type, cond_type; /* scalars, or one-element vectors where the model's body is declared so */
 	void *arg;
+	int n_out; /* set by loop_make */
 } LoopBody;
 
 /* The loop over gp, once the types of the carried values are wide enough to stay the same from one iteration to the next. in: trip
- * count, condition (either may be NULL), carried values. Results: final carried values, then scanned ones. */
-WqNode *loop_make(LoopBody *b, WqValue **in);
+ * count, condition (either may be NULL), carried values. Returns b->n_out results: final carried values, then scanned ones. */
+WqValue **loop_make(LoopBody *b, WqValue **in);
 
 /* Runs gp inlined (L's graph, a scope of its own) with its inputs bound to in[]; out[] gets its outputs. */
 void graph_inline(Lower *L, const Onnx__GraphProto *gp, int n_in, WqValue *const *in, WqValue **out);

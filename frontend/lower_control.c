@@ -56,6 +56,7 @@ void lower_If(Lower *L)
 typedef struct Carried {
 	WqType t;
 	bool any[WQ_MAX_RANK];
+	bool bare; /* an optional of which the body makes an element: goes round as an optional, comes out as the element */
 } Carried;
 
 WqType type_of_elements(Lower *L, const WqType *t)
@@ -132,7 +133,7 @@ static bool inserted_type(Lower *L, const WqValue *in, const WqValue *out, WqTyp
 
 /* ---- Loop ------------------------------------------------------------------------------------------------- */
 
-static WqGraph *body_import(LoopBody *b, const Carried *c)
+static WqGraph *body_import(LoopBody *b, Carried *c)
 {
 	Lower in = *b->L;
 	Importer *im = b->L->im;
@@ -148,8 +149,15 @@ static WqGraph *body_import(LoopBody *b, const Carried *c)
 	b->bind(b, &in, i, cond, carried);
 	import_graph_body(im, b->gp, out);
 	wq_output(g, "go", first ? out[0] : cond);
-	for (size_t k = first; k < n_out; k++)
-		wq_output(g, b->gp->output[k]->name, out[k]);
+	for (size_t k = first; k < n_out; k++) {
+		WqValue *v = out[k];
+		Carried *state = k - first < (size_t)b->n_carried ? &c[k - first] : NULL;
+		if (state && state->t.kind == WQ_OPTIONAL && v->type.kind != WQ_OPTIONAL) {
+			state->bare = true;
+			v = lo1(&in, OP_Optional, v);
+		}
+		wq_output(g, b->gp->output[k]->name, v);
+	}
 	im->scope = outer;
 	im->depth--;
 	return g;
@@ -185,10 +193,10 @@ static bool widen_all(LoopBody *b, const WqGraph *g, Carried *c, WqValue **in)
 	return changed;
 }
 
-WqNode *loop_make(LoopBody *b, WqValue **in)
+WqValue **loop_make(LoopBody *b, WqValue **in)
 {
 	Lower *L = b->L;
-	int n = b->n_carried, n_out = (int)b->gp->n_output - b->has_cond;
+	int n = b->n_carried, n_out = b->n_out = (int)b->gp->n_output - b->has_cond;
 	Carried *c = WQ_NEW_N(L->im->tmp, Carried, n);
 	if (n_out < n)
 		lo_bad(L, "the body has %d outputs for %d carried values", n_out, n);
@@ -202,7 +210,10 @@ WqNode *loop_make(LoopBody *b, WqValue **in)
 	WqNode *node = wq_node_new(L->g, OP_Loop, 2 + n, in);
 	wq_node_add_body(node, g);
 	wq_node_finish(node, n_out, NULL);
-	return node;
+	WqValue **out = WQ_NEW_N(L->im->tmp, WqValue *, n_out);
+	for (int k = 0; k < n_out; k++)
+		out[k] = k < n && c[k].bare ? lo1(L, OP_OptionalGetElement, node->out[k]) : node->out[k];
+	return out;
 }
 
 static void bind_loop(LoopBody *b, Lower *in, WqValue *i, WqValue *cond, WqValue *const *carried)
@@ -233,9 +244,9 @@ void lower_Loop(Lower *L)
 	WqValue **in = WQ_NEW_N(L->im->tmp, WqValue *, n + 2);
 	for (int i = 0; i < n + 2; i++)
 		in[i] = i < 2 ? lo_in(L, i) : lo_need(L, i);
-	WqNode *node = loop_make(&b, in);
-	if (node->n_out < lo_n_out(L))
-		lo_bad(L, "the body gives %d results instead of %d", node->n_out, lo_n_out(L));
+	WqValue **out = loop_make(&b, in);
+	if (b.n_out < lo_n_out(L))
+		lo_bad(L, "the body gives %d results instead of %d", b.n_out, lo_n_out(L));
 	for (int i = 0; i < lo_n_out(L); i++)
-		lo_out(L, i, node->out[i]);
+		lo_out(L, i, out[i]);
 }

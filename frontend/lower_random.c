@@ -5,8 +5,9 @@ static WqNode *random_node(Lower *L, WqOp op, WqValue *shape, WqDtype t)
 {
 	WqNode *n = lo_node(L, op, 1, shape);
 	wq_set_i(n, "dtype", t);
+	bool whole = !strcmp(L->op, "Dropout"); /* its seed is an integer */
 	if (lo_has(L, "seed"))
-		wq_set_f(n, "seed", lo_f(L, "seed", 0));
+		wq_set_f(n, "seed", whole ? (double)lo_i(L, "seed", 0) : lo_f(L, "seed", 0));
 	return n;
 }
 

@@ -34,7 +34,7 @@ static void bind_scan(LoopBody *b, Lower *in, WqValue *i, WqValue *cond, WqValue
 	}
 }
 
-static WqNode *scan_loop(Lower *L, Scan *s)
+static WqValue **scan_loop(Lower *L, Scan *s)
 {
 	LoopBody b = { .L = L, .gp = s->body, .n_carried = s->n_state, .bind = bind_scan, .arg = s };
 	b.i_type = wq_type_tensor(WQ_I64, 0, NULL);
@@ -104,9 +104,9 @@ static void scan9(Lower *L)
 	for (int k = 0; k < s.n_scan; k++)
 		s.axis[k] = lo_axis(L, in_axes ? in_axes[k] : 0, lo_rank(L, s.scan[k]));
 	s.length = lo_dim_scalar(L, s.scan[0]->type.dim[s.axis[0]], WQ_I64);
-	WqNode *node = scan_loop(L, &s);
-	for (int i = 0; i < lo_n_out(L) && i < node->n_out; i++) {
-		WqValue *v = node->out[i];
+	WqValue **out = scan_loop(L, &s);
+	for (int i = 0; i < lo_n_out(L) && i < s.n_state + n_collect; i++) {
+		WqValue *v = out[i];
 		int k = i - s.n_state;
 		if (k >= 0 && out_dirs && out_dirs[k])
 			v = reversed(L, v);
@@ -146,14 +146,15 @@ static void scan8(Lower *L)
 	for (int k = 0; k < n; k++)
 		one.state[k] = gather_at(&in, s.state[k], b, 0);
 	one.length = lens ? gather_at(&in, lo_cast(&in, lens, WQ_I64), b, 0) : longest;
-	WqNode *inner = scan_loop(&in, &one);
+	WqValue **inner = scan_loop(&in, &one);
+	int n_out = (int)s.body->n_output;
 	wq_output(g, "go", go);
-	for (int i = 0; i < inner->n_out; i++)
-		wq_output(g, s.body->output[i]->name, lens && i >= s.n_state ? pad_to(&in, inner->out[i], one.length, longest) :
-			inner->out[i]);
+	for (int i = 0; i < n_out; i++)
+		wq_output(g, s.body->output[i]->name, lens && i >= s.n_state ? pad_to(&in, inner[i], one.length, longest) :
+			inner[i]);
 	WqNode *outer = lo_node(L, OP_Loop, 2, lo_dim_scalar(L, s.scan[0]->type.dim[0], WQ_I64), NULL);
 	wq_node_add_body(outer, g);
-	wq_node_finish(outer, inner->n_out, NULL);
+	wq_node_finish(outer, n_out, NULL);
 	for (int i = 0; i < lo_n_out(L) && i < outer->n_out; i++)
 		lo_out(L, i, outer->out[i]);
 }
