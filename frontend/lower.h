@@ -90,6 +90,7 @@ WqValue *lo_dim_scalar(Lower *L, WqDim d, WqDtype t); /* rank 0 */
 /* Types narrower than f32 as f32: for compositions whose steps must not each round to f16. Cast the result back. */
 WqValue *lo_wide(Lower *L, WqValue *x);
 WqValue *lo_log_softmax(Lower *L, WqValue *x, int axis);
+WqValue *lo_softmax(Lower *L, WqValue *x, int64_t axis, bool merged); /* merged: over all axes from it on (opset < 13) */
 /* An activation by the name that RNN operators give it; NAN for a parameter that is absent. Fails if there is no such name. */
 WqValue *lo_activation(Lower *L, WqValue *x, const char *name, double alpha, double beta);
 

@@ -187,36 +187,46 @@ WqValue *lo_activation(Lower *L, WqValue *x, const char *name, double alpha, dou
 
 /* ---- along an axis ---------------------------------------------------------------------------------------- */
 
-/* The axis of Softmax and its kin. Before version 13 all axes from it on count as one: x comes back with them merged, and
- * `restore` gives the result its shape. */
-static WqValue *merged_axis(Lower *L, WqValue *x, int *axis)
+/* x for a Softmax along an axis. When `merged`, the axes from it on count as one: x comes with them merged, and its result
+ * needs x's shape again. */
+static WqValue *merge_axes(Lower *L, WqValue *x, int64_t axis, bool merged, int *at)
 {
 	int rank = lo_rank(L, x);
-	bool merged = L->version < 13;
-	int64_t a = lo_i(L, "axis", merged ? 1 : -1);
-	*axis = merged && a == rank ? rank : lo_axis(L, a, rank);
-	if (!merged || *axis == rank - 1)
+	*at = merged && axis == rank ? rank : lo_axis(L, axis, rank);
+	if (!merged || *at == rank - 1)
 		return x;
 	WqDim dim[WQ_MAX_RANK], rest = 1;
 	memcpy(dim, x->type.dim, sizeof dim);
-	for (int i = *axis; i < rank; i++)
+	for (int i = *at; i < rank; i++)
 		rest = wq_dim_mul(L->m, rest, x->type.dim[i]);
-	dim[*axis] = rest;
-	return lo_reshape(L, x, *axis + 1, dim);
+	dim[*at] = rest;
+	return lo_reshape(L, x, *at + 1, dim);
 }
 
-static void restore(Lower *L, WqValue *y)
+/* The same by the node's axis: merged before version 13. */
+static WqValue *node_axis(Lower *L, WqValue *x, int *at)
 {
-	const WqType *t = &lo_need(L, 0)->type;
-	end(L, lo_reshape(L, y, t->rank, t->dim));
+	bool merged = L->version < 13;
+	return merge_axes(L, x, lo_i(L, "axis", merged ? 1 : -1), merged, at);
+}
+
+static WqValue *restore(Lower *L, WqValue *y, const WqValue *x)
+{
+	return lo_reshape(L, y, x->type.rank, x->type.dim);
+}
+
+WqValue *lo_softmax(Lower *L, WqValue *x, int64_t axis, bool merged)
+{
+	int at;
+	WqNode *n = lo_node(L, OP_Softmax, 1, merge_axes(L, x, axis, merged, &at));
+	wq_set_i(n, "axis", at);
+	return restore(L, lo_result(L, n), x);
 }
 
 void lower_Softmax(Lower *L)
 {
-	int axis;
-	WqNode *n = lo_node(L, OP_Softmax, 1, merged_axis(L, lo_need(L, 0), &axis));
-	wq_set_i(n, "axis", axis);
-	restore(L, lo_result(L, n));
+	bool merged = L->version < 13;
+	lo_out(L, 0, lo_softmax(L, lo_need(L, 0), lo_i(L, "axis", merged ? 1 : -1), merged));
 }
 
 WqValue *lo_log_softmax(Lower *L, WqValue *x, int axis)
@@ -229,15 +239,15 @@ WqValue *lo_log_softmax(Lower *L, WqValue *x, int axis)
 void lower_LogSoftmax(Lower *L)
 {
 	int axis;
-	WqValue *x = merged_axis(L, begin(L), &axis);
-	restore(L, lo_log_softmax(L, x, axis));
+	WqValue *x = begin(L), *merged = node_axis(L, x, &axis);
+	end(L, restore(L, lo_log_softmax(L, merged, axis), x));
 }
 
 /* 1 at the first maximum, else 0 */
 void lower_Hardmax(Lower *L)
 {
 	int axis;
-	WqValue *x = merged_axis(L, lo_need(L, 0), &axis);
+	WqValue *x = node_axis(L, lo_need(L, 0), &axis);
 	int rank = lo_rank(L, x);
 	WqNode *arg = lo_node(L, OP_ArgMax, 1, x);
 	wq_set_i(arg, "axis", axis);
@@ -245,7 +255,8 @@ void lower_Hardmax(Lower *L)
 	for (int i = 0; i < rank; i++)
 		dim[i] = i == axis ? x->type.dim[i] : 1;
 	WqValue *at = lo_reshape(L, lo_range(L, dim[axis]), rank, dim);
-	restore(L, lo_cast(L, lo2(L, OP_Equal, lo_result(L, arg), at), lo_type_of(x)));
+	WqValue *y = lo_cast(L, lo2(L, OP_Equal, lo_result(L, arg), at), lo_type_of(x));
+	lo_out(L, 0, restore(L, y, lo_need(L, 0)));
 }
 
 void lower_LpNormalization(Lower *L)

@@ -16,7 +16,7 @@ static int64_t group_of(Lower *L)
 
 /* ---- Conv --------------------------------------------------------------------------------------- */
 
-static WqValue *conv(Lower *L, WqValue *x, WqValue *w, WqValue *bias)
+WqValue *lo_conv(Lower *L, WqValue *x, WqValue *w, WqValue *bias)
 {
 	LoWindow win = lo_window(L, x, w);
 
@@ -29,7 +29,7 @@ static WqValue *conv(Lower *L, WqValue *x, WqValue *w, WqValue *bias)
 
 void lower_Conv(Lower *L)
 {
-	lo_out(L, 0, conv(L, lo_need(L, 0), lo_need(L, 1), lo_in(L, 2)));
+	lo_out(L, 0, lo_conv(L, lo_need(L, 0), lo_need(L, 1), lo_in(L, 2)));
 }
 
 static WqValue *clamp(Lower *L, WqValue *y, double lo, double hi)
@@ -66,7 +66,7 @@ static WqValue *fused_activation(Lower *L, WqValue *y, const char *name)
 
 void lower_ms_FusedConv(Lower *L)
 {
-	WqValue *y = conv(L, lo_need(L, 0), lo_need(L, 1), lo_in(L, 2));
+	WqValue *y = lo_conv(L, lo_need(L, 0), lo_need(L, 1), lo_in(L, 2));
 
 	if (lo_in(L, 3))
 		y = lo2(L, OP_Add, y, lo_in(L, 3));

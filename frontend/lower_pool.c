@@ -3,7 +3,7 @@
 
 /* ---- windows -------------------------------------------------------------------------------------- */
 
-static WqNode *pool(Lower *L, WqOp op, WqValue *x)
+WqNode *lo_pool(Lower *L, WqOp op, WqValue *x)
 {
 	LoWindow win = lo_window(L, x, NULL);
 
@@ -17,7 +17,7 @@ static WqNode *pool(Lower *L, WqOp op, WqValue *x)
 
 void lower_MaxPool(Lower *L)
 {
-	WqNode *n = pool(L, OP_MaxPool, lo_need(L, 0));
+	WqNode *n = lo_pool(L, OP_MaxPool, lo_need(L, 0));
 
 	if (!lo_wants(L, 1)) {
 		lo_out(L, 0, lo_result(L, n));
@@ -32,14 +32,14 @@ void lower_MaxPool(Lower *L)
 
 void lower_AveragePool(Lower *L)
 {
-	WqNode *n = pool(L, OP_AveragePool, lo_need(L, 0));
+	WqNode *n = lo_pool(L, OP_AveragePool, lo_need(L, 0));
 
 	if (lo_i(L, "count_include_pad", 0))
 		wq_set_i(n, "count_include_pad", 1);
 	lo_out(L, 0, lo_result(L, n));
 }
 
-static WqValue *move_channels(Lower *L, WqValue *x, bool last)
+WqValue *lo_move_channels(Lower *L, WqValue *x, bool last)
 {
 	int rank = lo_rank(L, x);
 	int64_t perm[WQ_MAX_RANK] = {0};
@@ -55,8 +55,8 @@ void lower_ms_NhwcMaxPool(Lower *L)
 
 	if (lo_rank(L, x) < 3)
 		lo_bad(L, "the input has rank %d, at least 3 is needed", lo_rank(L, x));
-	WqNode *n = pool(L, OP_MaxPool, move_channels(L, x, false));
-	lo_out(L, 0, move_channels(L, lo_result(L, n), true));
+	WqNode *n = lo_pool(L, OP_MaxPool, lo_move_channels(L, x, false));
+	lo_out(L, 0, lo_move_channels(L, lo_result(L, n), true));
 }
 
 /* ---- p norms ---------------------------------------------------------------------------------------- */

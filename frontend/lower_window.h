@@ -22,4 +22,10 @@ void lo_window_set(WqNode *n, const LoWindow *win, bool kernel);
 const int64_t *lo_window_ints(Lower *L, const char *attr, int n, int64_t lo);
 int64_t lo_window_extent(const LoWindow *win, int axis); /* (kernel - 1) * dilation + 1 */
 
+/* What the ONNX operators do to operands of their own: with the node's window and group attributes. */
+WqValue *lo_conv(Lower *L, WqValue *x, WqValue *w, WqValue *bias);
+WqNode *lo_pool(Lower *L, WqOp op, WqValue *x); /* to be finished */
+/* [N, C, ...] to [N, ..., C] (last), or back. */
+WqValue *lo_move_channels(Lower *L, WqValue *x, bool last);
+
 #endif
