@@ -182,7 +182,11 @@ static void import_options(const Check *k, ImportOptions *o, WqArena *a, int n, 
 
 static WqModule *import_for(const Check *k, OnnxModel *model, WqArena *a, int n, const char *const *names, WqFileValue *const *in)
 {
-	ImportOptions o = { .n_dims = k->c.dims.n, .dims = k->c.dims.v, .fold = wq_engine_fold };
+	ImportOptions o = { .n_dims = k->c.dims.n, .fold = wq_engine_fold };
+	ImportDim *dims = WQ_NEW_N(a, ImportDim, o.n_dims + 1);
+	for (int i = 0; i < o.n_dims; i++)
+		dims[i] = api_parse_dim(a, k->c.dims.v[i]);
+	o.dims = dims;
 	import_options(k, &o, a, n, names, in, false);
 	WqTry t;
 	WqModule *volatile m = NULL;
@@ -211,6 +215,9 @@ static void run_set(const Check *k, OnnxModel *model, const char *dir)
 		in[n] = wq_value_read(a, path, &types[n]);
 	}
 	WqModule *m = import_for(k, model, a, n, names, in);
+	bool random = depends_on_random(m->main);
+	if (k->c.passes)
+		wq_passes(m, k->c.passes);
 	WqEngineOptions eo = { .threads = k->c.threads, .plain = k->c.plain };
 	WqEngine *e = wq_engine_new(m, &eo);
 	WqRt **rin = WQ_NEW_N(a, WqRt *, m->main->inputs.n + 1);
@@ -220,7 +227,6 @@ static void run_set(const Check *k, OnnxModel *model, const char *dir)
 				rin[i] = to_rt(in[j]);
 	WqRt **out = WQ_NEW_N(a, WqRt *, m->main->outputs.n + 1);
 	wq_engine_run(e, rin, out);
-	bool random = depends_on_random(m->main);
 	for (int i = 0; i < m->main->outputs.n; i++) {
 		const char *path = wq_sprintf(a, "%s/output_%d.pb", dir, i);
 		if (!exists(path))
@@ -313,13 +319,13 @@ int verb_check(int argc, char **argv)
 		if (common_option(&k.c, argc, argv, &i))
 			continue;
 		else if ((v = option_value("--rtol", argc, argv, &i)))
-			k.rtol = atof(v);
+			k.rtol = option_number("--rtol", v);
 		else if ((v = option_value("--atol", argc, argv, &i)))
-			k.atol = atof(v);
+			k.atol = option_number("--atol", v);
 		else if ((v = option_value("--range", argc, argv, &i)))
-			k.range = atof(v);
+			k.range = option_number("--range", v);
 		else if ((v = option_value("--timeout", argc, argv, &i)))
-			k.timeout = atoi(v);
+			k.timeout = (int)option_number("--timeout", v);
 		else if ((v = option_value("--engine", argc, argv, &i))) {
 			if (strcmp(v, "eval"))
 				wq_fail(WQ_EINPUT, "unknown engine '%s' (there is: eval)", v);

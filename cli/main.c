@@ -1,66 +1,65 @@
 /* wqcc: the program. Looks the verb up and runs it; errors of any kind end here. */
 #include "cli/cli.h"
 
-#include <stdlib.h>
-
 static const struct {
 	const char *name;
 	VerbFn *fn;
 	const char *help;
 } verbs[] = {
-	{ "check", verb_check, "check DIR...    run ONNX test folders and compare" },
+	{ "compile", verb_compile,
+	  "[compile] MODEL -emit ir|onnx [-o OUT]   write the model's core IR, or the model back as ONNX" },
+	{ "run", verb_run, "run MODEL [--input NAME=FILE]... [--output DIR]   evaluate on .npy, .npz or .pb files" },
+	{ "check", verb_check, "check DIR...   run folders in the layout of ONNX's tests and compare" },
+	{ "inspect", verb_inspect, "inspect MODEL [--json]   operators, parameters, work, weights" },
+	{ "support", verb_support, "support   the ONNX operators that are read, as Markdown" },
 };
 
-bool common_option(Common *c, int argc, char **argv, int *i)
+static void usage(FILE *f)
 {
-	const char *a = argv[*i], *v;
-	if (!strcmp(a, "-v"))
-		c->verbose = 1;
-	else if (!strcmp(a, "-q"))
-		c->verbose = -1;
-	else if (!strcmp(a, "--plain"))
-		c->plain = true;
-	else if ((v = option_value("--threads", argc, argv, i)))
-		c->threads = atoi(v);
-	else if ((v = option_value("--dim", argc, argv, i))) {
-		const char *eq = strchr(v, '=');
-		char *end;
-		if (!eq || eq == v)
-			wq_fail(WQ_EINPUT, "--dim takes NAME=N or NAME<=N, not '%s'", v);
-		bool bound = eq[-1] == '<';
-		ImportDim d = { wq_strndup(c->arena, v, (size_t)(eq - v - bound)), strtoll(eq + 1, &end, 10), bound };
-		if (*end || end == eq + 1 || d.value < 0 || !*d.name)
-			wq_fail(WQ_EINPUT, "--dim takes NAME=N or NAME<=N, not '%s'", v);
-		WQ_PUSH(c->arena, c->dims, d);
-	} else
-		return false;
-	return true;
+	fprintf(f, "wqcc %s: the ONNX compiler for compressed weights\n\n", wqcc_version());
+	for (int i = 0; i < WQ_COUNTOF(verbs); i++)
+		fprintf(f, "  wqcc %s\n", verbs[i].help);
+	fprintf(f, "\nOptions of several verbs:\n"
+		   "  -O PIPELINE            passes to run, e.g. -O clean or -O fold,cse,dce ('wqcc --help-passes' lists them)\n"
+		   "  --dim NAME=N           fix a symbolic dimension;  --dim 'NAME<=N' bounds it\n"
+		   "  --from-ir              MODEL is in the text form that -emit ir writes\n"
+		   "  --print-after P|all    print the IR after a pass;  --time-passes  print what each took\n"
+		   "  --threads N            threads of the evaluator;  --plain  evaluate in plain C only\n"
+		   "  -v, -q                 say more; say nothing but results\n"
+		   "  --help, --version\n"
+		   "\nExit codes: 0 ok, 1 error in the input or options, 2 unsupported, 3 budget exceeded, 4 check failed\n");
 }
 
-const char *option_value(const char *name, int argc, char **argv, int *i)
+static int help_passes(void)
 {
-	size_t n = strlen(name);
-	const char *a = argv[*i];
-	if (strncmp(a, name, n))
-		return NULL;
-	if (a[n] == '=')
-		return a + n + 1;
-	if (a[n])
-		return NULL;
-	if (*i + 1 >= argc)
-		wq_fail(WQ_EINPUT, "%s needs a value", name);
-	return argv[++*i];
+	WqArena *a = wq_arena_new();
+	WqStr s = { .a = a };
+	wq_pass_list(&s);
+	printf("%s", s.s);
+	wq_arena_free(a);
+	return WQ_OK;
 }
 
 static int dispatch(int argc, char **argv)
 {
+	if (argc < 2) {
+		usage(stderr);
+		return WQ_EINPUT;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+		usage(stdout);
+		return WQ_OK;
+	}
+	if (!strcmp(argv[1], "--version")) {
+		printf("wqcc %s (engine: %s)\n", wqcc_version(), wq_dnnl_version());
+		return WQ_OK;
+	}
+	if (!strcmp(argv[1], "--help-passes"))
+		return help_passes();
 	for (int i = 0; i < WQ_COUNTOF(verbs); i++)
-		if (argc > 1 && !strcmp(argv[1], verbs[i].name))
+		if (!strcmp(argv[1], verbs[i].name))
 			return verbs[i].fn(argc - 1, argv + 1);
-	fprintf(stderr, "usage:\n");
-	for (int i = 0; i < WQ_COUNTOF(verbs); i++)
-		fprintf(stderr, "  wqcc %s\n", verbs[i].help);
-	return WQ_EINPUT;
+	return verb_compile(argc, argv); /* "wqcc model.onnx ..." is short for "wqcc compile model.onnx ..." */
 }
 
 int main(int argc, char **argv)
@@ -69,6 +68,10 @@ int main(int argc, char **argv)
 	if (WQ_TRY(&t)) {
 		int rc = dispatch(argc, argv);
 		wq_try_end(&t);
+		if (fflush(stdout) || ferror(stdout)) {
+			fprintf(stderr, "wqcc: standard output could not be written\n");
+			return WQ_EINPUT;
+		}
 		return rc;
 	}
 	fprintf(stderr, "wqcc: %s\n", t.err.text);

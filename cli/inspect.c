@@ -1,0 +1,65 @@
+/* inspect: what is in a model; what of it is not supported. */
+#include "cli/cli.h"
+
+/* A model that cannot be read still has its list of what is unsupported. */
+static int unsupported(Common *c, const wqcc_error *err, bool json)
+{
+	if (!json) {
+		fprintf(stderr, "wqcc: %s\n", err->message);
+		return err->code;
+	}
+	WqStr s = { .a = c->arena };
+	Json j = { .out = &s };
+	json_begin(&j, NULL, '{');
+	json_int(&j, "inspection_version", 1);
+	json_begin(&j, "unsupported", '[');
+	const char *line = strchr(err->message, '\n');
+	while (line) {
+		const char *start = line + 1, *end = strchr(start, '\n');
+		start += strspn(start, " ");
+		json_str(&j, NULL, end ? wq_strndup(c->arena, start, (size_t)(end - start)) : start);
+		line = end;
+	}
+	json_end(&j, ']');
+	json_end(&j, '}');
+	printf("%s", s.s);
+	return err->code;
+}
+
+int verb_inspect(int argc, char **argv)
+{
+	Common c = { .arena = wq_arena_new() };
+	const char *model = NULL;
+	bool json = false;
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--json"))
+			json = true;
+		else if (common_option(&c, argc, argv, &i))
+			continue;
+		else if (argv[i][0] == '-' || model)
+			wq_fail(WQ_EINPUT, "inspect: unexpected '%s'", argv[i]);
+		else
+			model = argv[i];
+	}
+	if (!model)
+		wq_fail(WQ_EINPUT, "inspect: which model?");
+	WqTry t;
+	wqcc_error err;
+	int rc = WQ_OK;
+	if (WQ_TRY(&t)) {
+		char *text = wqcc_inspect(common_load(&c, model), json, &err);
+		if (!text)
+			wq_fail(err.code, "%s", err.message);
+		printf("%s", text);
+		wqcc_text_free(text);
+		wq_try_end(&t);
+	} else {
+		if (t.err.code != WQ_EUNSUPPORTED)
+			wq_fail(t.err.code, "%s", t.err.text);
+		err.code = t.err.code;
+		snprintf(err.message, sizeof err.message, "%s", t.err.text);
+		rc = unsupported(&c, &err, json);
+	}
+	wq_arena_free(c.arena);
+	return rc;
+}
