@@ -1,5 +1,5 @@
 /* lower_attention.c: ai.onnx Attention, FlexAttention and TensorScatter, and what attention operators share. */
-#include "frontend/importer.h"
+#include "frontend/loop.h"
 #include "frontend/lower_attention.h"
 
 #include <math.h>
@@ -291,11 +291,9 @@ void lower_Attention(Lower *L)
 
 /* ---- FlexAttention ---------------------------------------------------------------------------------------------- */
 
-/* The nested graph of the attribute, applied to x where we build; x itself if there is none. */
+/* The nested graph of the attribute, applied to x; x itself if there is none. */
 static WqValue *modified(Lower *L, const char *attr, WqValue *x)
 {
-	Importer *im = L->im;
-	Scope *outer = im->scope, inner;
 	WqValue *y;
 
 	if (!lo_has(L, attr))
@@ -303,12 +301,7 @@ static WqValue *modified(Lower *L, const char *attr, WqValue *x)
 	const Onnx__GraphProto *gp = lo_graph_proto(L, attr);
 	if (gp->n_input != 1 || gp->n_output != 1)
 		lo_bad(L, "'%s' has %zu inputs and %zu outputs instead of one each", attr, gp->n_input, gp->n_output);
-	import_deeper(im);
-	scope_push(im, &inner, outer, L->g);
-	scope_bind(im, gp->input[0]->name ? gp->input[0]->name : "", x);
-	import_graph_body(im, gp, &y);
-	im->scope = outer;
-	im->depth--;
+	graph_inline(L, gp, 1, &x, &y);
 	if (lo_type_of(y) != lo_type_of(x) || lo_rank(L, y) != 4)
 		lo_bad(L, "'%s' must give a tensor like its input", attr);
 	return y;
