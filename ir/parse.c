@@ -398,6 +398,7 @@ static void graph(Parser *p, WqGraph *g);
 /* Everything of a node after its results. */
 static WqNode *node_rest(Parser *p, WqGraph *g)
 {
+	skip(p);
 	const char *at = p->s, *op_name = name(p);
 	WqOp op = wq_op_find(op_name);
 	if (op == WQ_OP_NONE) {

@@ -1,0 +1,74 @@
+/* test.h: a test program is a list of TEST functions; it prints a line per failure and a summary, and exits 0, 1, or 77 (skipped).
+ *
+ *   TEST(adds) { CHECK(1 + 1 == 2); CHECK_FAILS(wq_fail(WQ_EINPUT, "no"), "no"); }
+ *   TEST_MAIN(TEST_RUN(adds))
+ */
+#ifndef WQ_TEST_H
+#define WQ_TEST_H
+
+#include "ir/base.h"
+
+#include <stdlib.h>
+
+static int test_failed, test_checks;
+
+#define TEST(name) static void test_##name(void)
+#define CHECK(c) test_check((c), #c, __FILE__, __LINE__)
+#define CHECK_MSG(c, ...) ((c) ? (void)test_checks++ : (test_failed++, fprintf(stderr, "%s:%d: ", __FILE__, __LINE__), fprintf(stderr, __VA_ARGS__), (void)fputc('\n', stderr)))
+
+static inline bool test_check(bool ok, const char *what, const char *file, int line)
+{
+	test_checks++;
+	if (!ok) {
+		test_failed++;
+		fprintf(stderr, "%s:%d: failed: %s\n", file, line, what);
+	}
+	return ok;
+}
+
+/* stmt must fail with a message that contains `part`. */
+#define CHECK_FAILS(stmt, part) \
+	do { \
+		WqTry t_; \
+		if (WQ_TRY(&t_)) { \
+			stmt; \
+			wq_try_end(&t_); \
+			CHECK_MSG(false, "no error from: %s", #stmt); \
+		} else { \
+			CHECK_MSG(strstr(t_.err.text, part), "'%s' is not in the message: %s", part, t_.err.text); \
+		} \
+	} while (0)
+
+/* An error that no test expects ends the program with its message. */
+static inline int test_run(const char *name, void (*fn)(void), const char *only)
+{
+	WqTry t;
+	if (only && strcmp(only, name))
+		return 0;
+	int before = test_failed;
+	if (WQ_TRY(&t)) {
+		fn();
+		wq_try_end(&t);
+	} else {
+		test_failed++;
+		fprintf(stderr, "%s: unexpected error: %s\n", name, t.err.text);
+	}
+	return test_failed > before;
+}
+
+#define TEST_RUN(name) failed += test_run(#name, test_##name, argc > 1 ? argv[1] : NULL), ran++;
+#define TEST_SKIP(why) (printf("SKIP: %s\n", why), exit(77))
+
+/* TEST_MAIN(TEST_RUN(a) TEST_RUN(b) ...) */
+#define TEST_MAIN(...) \
+	int main(int argc, char **argv) \
+	{ \
+		int failed = 0, ran = 0; \
+		(void)argv; \
+		(void)argc; \
+		__VA_ARGS__ \
+		printf("%d passed, %d failed\n", ran - failed, failed); \
+		return failed != 0; \
+	}
+
+#endif
