@@ -25,8 +25,10 @@ static WqValue *nll(Lower *L, WqValue *log_prob, WqValue *target, WqValue *weigh
 	WqValue *loss = lo1(L, OP_Neg, lo_squeeze(L, lo_result(L, n), 1, class_axis));
 	if (weight)
 		w = lo2(L, OP_Gather, lo_cast(L, weight, lo_type_of(log_prob)), target);
-	if (ignored)
+	if (ignored) {
+		loss = lo3(L, OP_Where, ignored, zero, loss);
 		w = lo3(L, OP_Where, ignored, zero, w ? w : lo_like(L, log_prob, 1));
+	}
 	if (w)
 		loss = mul(L, loss, w);
 	const char *how = lo_s(L, "reduction", "mean");

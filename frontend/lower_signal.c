@@ -1,0 +1,370 @@
+/* lower_signal.c: DFT, STFT, the window functions and MelWeightMatrix.
+ *
+ * A transform is a product with a table of cosines and one of sines. The tables are made by core operators from the sizes, so that
+ * they are constants where the sizes are known and are computed at run time where those are operands.
+ */
+#include <math.h>
+
+#include "frontend/lower.h"
+
+#define TWO_PI 6.28318530717958647692528676655900577
+
+static WqValue *add(Lower *L, WqValue *a, WqValue *b) { return lo2(L, OP_Add, a, b); }
+static WqValue *sub(Lower *L, WqValue *a, WqValue *b) { return lo2(L, OP_Sub, a, b); }
+static WqValue *mul(Lower *L, WqValue *a, WqValue *b) { return lo2(L, OP_Mul, a, b); }
+static WqValue *quot(Lower *L, WqValue *a, WqValue *b) { return lo2(L, OP_Div, a, b); }
+static WqValue *num(Lower *L, const WqValue *like, double v) { return lo_like(L, like, v); }
+static WqValue *plus(Lower *L, WqValue *a, double v) { return add(L, a, num(L, a, v)); }
+static WqValue *times(Lower *L, WqValue *a, double v) { return mul(L, a, num(L, a, v)); }
+static WqValue *f64(Lower *L, WqValue *v) { return lo_cast(L, v, WQ_F64); }
+
+/* An integer operand of one element as an i64 scalar. */
+static WqValue *integer(Lower *L, WqValue *v)
+{
+	return lo_cast(L, lo_rank(L, v) ? lo_reshape(L, v, 0, NULL) : v, WQ_I64);
+}
+
+/* 0 .. n-1 for an i64 scalar */
+static WqValue *count_to(Lower *L, WqValue *n)
+{
+	return lo3(L, OP_Range, num(L, n, 0), n, num(L, n, 1));
+}
+
+static WqValue *column(Lower *L, WqValue *v)
+{
+	return lo_unsqueeze(L, v, 1, (int64_t[]){ 1 });
+}
+
+/* ---- transforms --------------------------------------------------------------------------------------------- */
+
+typedef struct Dft {
+	Lower *L;
+	bool inverse, onesided;
+	bool complex;    /* the operand has imaginary parts */
+	WqValue *length; /* i64 scalar: of the full transform */
+} Dft;
+
+/* Results of the transform, an i64 scalar: half of a spectrum that is symmetric, except for what comes back from it. */
+static WqValue *dft_results(const Dft *d)
+{
+	if (!d->onesided || d->inverse)
+		return d->length;
+	return plus(d->L, quot(d->L, d->length, num(d->L, d->length, 2)), 1);
+}
+
+/* By how much each of n terms counts: 1/length in the inverse; twice that for all of half a spectrum that stand for their mirror
+ * image too. */
+static WqValue *dft_weights(const Dft *d, WqValue *term)
+{
+	Lower *L = d->L;
+	WqValue *w = quot(L, lo_scalar(L, WQ_F64, 1), f64(L, d->length));
+	if (!d->onesided)
+		return w;
+	WqValue *alone = lo2(L, OP_Equal, lo2(L, OP_Mod, times(L, term, 2), d->length), num(L, term, 0));
+	return lo3(L, OP_Where, alone, w, times(L, w, 2));
+}
+
+typedef struct Tables {
+	WqValue *cosine, *sine;
+} Tables;
+
+/* [terms, results], or [results, terms] if by_rows. The angle's product of indices is reduced before it is rounded. */
+static Tables dft_tables(const Dft *d, WqDim terms, bool by_rows, WqDtype t)
+{
+	Lower *L = d->L;
+	WqValue *term = lo_range(L, terms), *result = count_to(L, dft_results(d));
+	if (by_rows)
+		result = column(L, result);
+	else
+		term = column(L, term);
+	WqValue *turn = lo2(L, OP_Mod, mul(L, term, result), d->length);
+	WqValue *angle = mul(L, f64(L, turn), quot(L, lo_scalar(L, WQ_F64, TWO_PI), f64(L, d->length)));
+	Tables tab = { lo1(L, OP_Cos, angle), lo1(L, OP_Sin, angle) };
+	if (d->inverse) {
+		WqValue *w = dft_weights(d, term);
+		tab.cosine = mul(L, tab.cosine, w);
+		tab.sine = mul(L, tab.sine, w);
+	}
+	return (Tables){ lo_cast(L, tab.cosine, t), lo_cast(L, tab.sine, t) };
+}
+
+/* Part c of the last axis of [A, n, B, 1 or 2], as [A, n, B], or [A, n] where B is 1. */
+static WqValue *part(Lower *L, WqValue *x, int64_t c, bool flat)
+{
+	const WqDim *dim = x->type.dim;
+	WqValue *v = lo_slice(L, x, 3, c, c + 1, 1);
+	return lo_reshape(L, v, flat ? 2 : 3, dim);
+}
+
+static WqValue *apply(Lower *L, WqValue *table, WqValue *x, bool flat)
+{
+	return flat ? lo2(L, OP_MatMul, x, table) : lo2(L, OP_MatMul, table, x);
+}
+
+static WqValue *with_part_axis(Lower *L, WqValue *v, bool flat)
+{
+	WqDim dim[] = { v->type.dim[0], v->type.dim[1], flat ? 1 : v->type.dim[2], 1 };
+	return lo_reshape(L, v, 4, dim);
+}
+
+/* [A, n, B, 1 or 2] along axis 1 to [A, results, B, 2]; or 1 for a real signal that comes back from half a spectrum. */
+static WqValue *dft(const Dft *d, WqValue *x)
+{
+	Lower *L = d->L;
+	WqDim n = x->type.dim[1];
+	bool flat = x->type.dim[2] == 1, real_result = d->inverse && d->onesided;
+	Tables tab = dft_tables(d, n, !flat, lo_type_of(x));
+	WqValue *re = part(L, x, 0, flat), *y_re = apply(L, tab.cosine, re, flat), *y_im = NULL;
+	if (!real_result)
+		y_im = apply(L, tab.sine, re, flat);
+	if (d->complex) {
+		WqValue *im = part(L, x, 1, flat), *s = apply(L, tab.sine, im, flat);
+		y_re = d->inverse ? sub(L, y_re, s) : add(L, y_re, s);
+		if (!real_result) {
+			WqValue *c = apply(L, tab.cosine, im, flat);
+			y_im = d->inverse ? add(L, c, y_im) : sub(L, c, y_im);
+		}
+	} else if (y_im && !d->inverse) {
+		y_im = lo1(L, OP_Neg, y_im);
+	}
+	y_re = with_part_axis(L, y_re, flat);
+	return y_im ? lo_concat(L, 3, 2, (WqValue *[]){ y_re, with_part_axis(L, y_im, flat) }) : y_re;
+}
+
+/* x [A, n, B, c] with no more terms than the transform takes */
+static WqValue *cut_terms(const Dft *d, WqValue *x, WqValue *most)
+{
+	Lower *L = d->L;
+	double v;
+	if (wq_dim_static(x->type.dim[1]) && lo_const_scalar(L, most, &v) && v >= (double)x->type.dim[1])
+		return x;
+	WqValue *end = lo_reshape(L, most, 1, (WqDim[]){ 1 });
+	return lo_result(L, lo_node(L, OP_Slice, 5, x, lo_i64(L, 0), end, lo_i64(L, 1), lo_i64(L, 1)));
+}
+
+static bool has_imaginary(Lower *L, const WqValue *x)
+{
+	int rank = lo_rank(L, x);
+	WqDim c = lo_dim(L, x, -1);
+	if (!wq_dim_static(c))
+		lo_unsupported(L, "a last axis (real, or real and imaginary part) of unknown size");
+	if (rank < 2 || (c != 1 && c != 2))
+		lo_bad(L, "the last axis has size %lld instead of 1 or 2", (long long)c);
+	return c == 2;
+}
+
+/* Where the transformed axis lies: the shape is [before, n, after, parts] in values; for an axis that is an operand. */
+typedef struct Around {
+	WqValue *before, *n, *after; /* i64 vectors: the sizes before the axis, its own, those after it but the last */
+} Around;
+
+static WqValue *slice_vector(Lower *L, WqValue *v, WqValue *from, WqValue *to)
+{
+	return lo_result(L, lo_node(L, OP_Slice, 5, v, from, to, lo_i64(L, 0), lo_i64(L, 1)));
+}
+
+static Around around_axis(Lower *L, WqValue *x, WqValue *axis)
+{
+	int rank = lo_rank(L, x);
+	WqValue *shape = lo1(L, OP_Shape, x), *at = lo_reshape(L, integer(L, axis), 1, (WqDim[]){ 1 });
+	at = lo2(L, OP_Mod, plus(L, at, rank), num(L, at, rank));
+	WqValue *next = plus(L, at, 1);
+	Around r = { slice_vector(L, shape, lo_i64(L, 0), at), slice_vector(L, shape, at, next),
+		slice_vector(L, shape, next, lo_i64(L, rank - 1)) };
+	return r;
+}
+
+static WqValue *product_of(Lower *L, WqValue *sizes)
+{
+	return lo_reduce(L, OP_ReduceProd, sizes, 1, (int64_t[]){ 0 }, true);
+}
+
+/* The default length: as many as there are terms, or as many as half a spectrum comes from. */
+static WqValue *dft_length(Lower *L, const Dft *d, WqDim n, WqValue *given)
+{
+	if (given)
+		return integer(L, given);
+	if (d->inverse && d->onesided)
+		n = wq_dim_mul(L->m, 2, wq_dim_sub(L->m, n, 1));
+	return lo_dim_scalar(L, n, WQ_I64);
+}
+
+static WqValue *transform(Lower *L, Dft *d, WqValue *x4, WqValue *given)
+{
+	d->length = dft_length(L, d, x4->type.dim[1], given);
+	if (!given)
+		return dft(d, x4);
+	WqValue *most = d->length;
+	if (d->inverse && d->onesided) /* what half a spectrum has */
+		most = plus(L, quot(L, most, num(L, most, 2)), 1);
+	return dft(d, cut_terms(d, x4, most));
+}
+
+static WqValue *dft_along(Lower *L, Dft *d, WqValue *x, int axis, WqValue *given)
+{
+	int rank = lo_rank(L, x);
+	WqDim dim[WQ_MAX_RANK], before = 1, after = 1;
+	memcpy(dim, x->type.dim, sizeof dim);
+	for (int i = 0; i < rank - 1; i++) {
+		if (i < axis)
+			before = wq_dim_mul(L->m, before, dim[i]);
+		else if (i > axis)
+			after = wq_dim_mul(L->m, after, dim[i]);
+	}
+	WqValue *x4 = lo_reshape(L, x, 4, (WqDim[]){ before, dim[axis], after, dim[rank - 1] });
+	WqValue *y = transform(L, d, x4, given);
+	dim[axis] = y->type.dim[1];
+	dim[rank - 1] = y->type.dim[3];
+	return lo_reshape(L, y, rank, dim);
+}
+
+static WqValue *reshape_to(Lower *L, WqValue *x, int n, WqValue *const *sizes)
+{
+	WqNode *r = lo_node(L, OP_Reshape, 2, x, lo_concat(L, 0, n, sizes));
+	wq_set_i(r, "allowzero", 1);
+	return lo_result(L, r);
+}
+
+static WqValue *dft_along_operand(Lower *L, Dft *d, WqValue *x, WqValue *axis, WqValue *given)
+{
+	Around s = around_axis(L, x, axis);
+	WqValue *shape[] = { product_of(L, s.before), s.n, product_of(L, s.after), lo_i64(L, lo_dim(L, x, -1)) };
+	WqValue *x4 = reshape_to(L, x, 4, shape);
+	WqValue *y = transform(L, d, x4, given);
+	WqValue *back[] = { s.before, wq_dims(L->g, 1, &y->type.dim[1]), s.after, wq_dims(L->g, 1, &y->type.dim[3]) };
+	return reshape_to(L, y, 4, back);
+}
+
+void lower_DFT(Lower *L)
+{
+	WqValue *in = lo_need(L, 0), *x = lo_wide(L, in), *given = lo_in(L, 1), *y;
+	int rank = lo_rank(L, x);
+	Dft d = { L, lo_i(L, "inverse", 0) != 0, lo_i(L, "onesided", 0) != 0, has_imaginary(L, x), NULL };
+	int64_t axis = L->version < 20 ? lo_i(L, "axis", 1) : -2;
+	WqValue *operand = L->version < 20 ? NULL : lo_in(L, 2);
+	int n;
+	const int64_t *v;
+	if (operand && lo_const_ints(L, operand, &n, &v) && n == 1) {
+		axis = v[0];
+		operand = NULL;
+	}
+	if (operand) {
+		y = dft_along_operand(L, &d, x, operand, given);
+	} else {
+		int at = lo_axis(L, axis, rank);
+		if (at == rank - 1)
+			lo_bad(L, "axis %lld is the one of the real and imaginary parts", (long long)axis);
+		y = dft_along(L, &d, x, at, given);
+	}
+	lo_out(L, 0, lo_cast(L, y, lo_type_of(in)));
+}
+
+/* Frames of the signal [batch, length, parts] as [batch, frames, terms, parts] */
+static WqValue *frames(Lower *L, WqValue *x, WqValue *step, WqValue *length, WqValue *terms)
+{
+	WqValue *room = sub(L, lo_dim_scalar(L, lo_dim(L, x, 1), WQ_I64), length);
+	WqValue *start = mul(L, count_to(L, plus(L, quot(L, room, step), 1)), step);
+	WqNode *n = lo_node(L, OP_Gather, 2, x, add(L, column(L, start), count_to(L, terms)));
+	wq_set_i(n, "axis", 1);
+	return lo_result(L, n);
+}
+
+void lower_STFT(Lower *L)
+{
+	WqValue *in = lo_need(L, 0), *x = lo_wide(L, in), *window = lo_in(L, 2), *given = lo_in(L, 3);
+	if (lo_rank(L, x) == 2)
+		x = lo_unsqueeze(L, x, 1, (int64_t[]){ 2 });
+	Dft d = { L, false, lo_i(L, "onesided", 1) != 0, has_imaginary(L, x), NULL };
+	if (lo_rank(L, x) != 3)
+		lo_bad(L, "the signal has rank %d instead of 3", lo_rank(L, x));
+	WqValue *terms = window ? lo_dim_scalar(L, lo_dim(L, window, 0), WQ_I64) : NULL;
+	WqValue *length = given ? integer(L, given) : terms ? terms : lo_dim_scalar(L, lo_dim(L, x, 1), WQ_I64);
+	WqValue *f = frames(L, x, integer(L, lo_need(L, 1)), length, terms ? terms : length);
+	if (window)
+		f = mul(L, f, lo_reshape(L, lo_cast(L, window, lo_type_of(x)), 2, (WqDim[]){ lo_dim(L, window, 0), 1 }));
+	const WqDim *dim = f->type.dim;
+	WqDim flat[] = { wq_dim_mul(L->m, dim[0], dim[1]), dim[2], 1, dim[3] };
+	WqValue *y = transform(L, &d, lo_reshape(L, f, 4, flat), length);
+	y = lo_reshape(L, y, 4, (WqDim[]){ dim[0], dim[1], y->type.dim[1], 2 });
+	lo_out(L, 0, lo_cast(L, y, lo_type_of(in)));
+}
+
+/* ---- windows ------------------------------------------------------------------------------------------------------ */
+
+/* a - b cos(2 pi n / N) + c cos(4 pi n / N) for n = 0 .. size-1; N is size, or size - 1 if not periodic */
+static void cosine_window(Lower *L, double a, double b, double c)
+{
+	WqValue *size = integer(L, lo_need(L, 0)), *n = f64(L, count_to(L, size)), *period = f64(L, size);
+	if (!lo_i(L, "periodic", 1))
+		period = plus(L, period, -1);
+	WqValue *angle = quot(L, times(L, n, TWO_PI), period);
+	WqValue *y = plus(L, times(L, lo1(L, OP_Cos, angle), -b), a);
+	if (c != 0)
+		y = add(L, y, times(L, lo1(L, OP_Cos, times(L, angle, 2)), c));
+	lo_out(L, 0, lo_cast(L, y, lo_dtype(L, "output_datatype", WQ_F32)));
+}
+
+void lower_HannWindow(Lower *L)
+{
+	cosine_window(L, 0.5, 0.5, 0);
+}
+
+void lower_HammingWindow(Lower *L)
+{
+	cosine_window(L, 25.0 / 46, 21.0 / 46, 0);
+}
+
+void lower_BlackmanWindow(Lower *L)
+{
+	cosine_window(L, 0.42, 0.5, 0.08);
+}
+
+/* ---- MelWeightMatrix ------------------------------------------------------------------------------------------------- */
+
+/* 2595 log10(1 + f / 700) */
+static WqValue *mel(Lower *L, WqValue *f)
+{
+	WqValue *v = lo1(L, OP_Log, plus(L, times(L, f64(L, f), 1.0 / 700), 1));
+	return lo_cast(L, times(L, v, 2595 / log(10)), lo_type_of(f));
+}
+
+static WqValue *as_scalar(Lower *L, WqValue *v)
+{
+	return lo_rank(L, v) ? lo_reshape(L, v, 0, NULL) : v;
+}
+
+/* The spectrogram bins (f64, whole numbers) of n + 2 points at equal mel distances. */
+static WqValue *mel_points(Lower *L, WqValue *n, WqValue *dft_length, WqValue *rate)
+{
+	WqValue *low = mel(L, lo_wide(L, as_scalar(L, lo_need(L, 3)))), *high = mel(L, lo_wide(L, as_scalar(L, lo_need(L, 4))));
+	WqValue *points = plus(L, n, 2);
+	WqValue *step = quot(L, sub(L, high, low), lo_cast(L, points, lo_type_of(low)));
+	WqValue *m = add(L, mul(L, f64(L, count_to(L, points)), f64(L, step)), f64(L, low));
+	WqValue *hertz = times(L, plus(L, lo2(L, OP_Pow, num(L, m, 10), times(L, m, 1.0 / 2595)), -1), 700);
+	return lo1(L, OP_Floor, quot(L, mul(L, plus(L, f64(L, dft_length), 1), hertz), f64(L, rate)));
+}
+
+static WqValue *no_less(Lower *L, WqValue *a, WqValue *b)
+{
+	return lo2(L, OP_LessOrEqual, b, a);
+}
+
+/* Column i rises from point i to 1 at point i+1 and falls to 0 at point i+2; rows are bins. */
+void lower_MelWeightMatrix(Lower *L)
+{
+	WqValue *n = integer(L, lo_need(L, 0)), *length = integer(L, lo_need(L, 1)), *rate = integer(L, lo_need(L, 2));
+	WqValue *points = mel_points(L, n, length, rate), *edge[3];
+	for (int i = 0; i < 3; i++) {
+		WqValue *from = num(L, n, i);
+		edge[i] = lo2(L, OP_Gather, points, add(L, count_to(L, n), from));
+	}
+	WqValue *bin = column(L, f64(L, count_to(L, plus(L, quot(L, length, num(L, length, 2)), 1))));
+	WqValue *zero = num(L, bin, 0), *one = num(L, bin, 1);
+	WqValue *rise = sub(L, edge[1], edge[0]), *fall = sub(L, edge[2], edge[1]);
+	WqValue *up = lo3(L, OP_Where, lo2(L, OP_Equal, rise, zero), one, quot(L, sub(L, bin, edge[0]), rise));
+	WqValue *rising = lo2(L, OP_And, no_less(L, bin, edge[0]), no_less(L, edge[1], bin));
+	WqValue *falling = lo2(L, OP_And, no_less(L, bin, edge[1]), lo2(L, OP_Less, bin, edge[2]));
+	WqValue *y = lo3(L, OP_Where, rising, up, zero);
+	y = lo3(L, OP_Where, falling, quot(L, sub(L, edge[2], bin), fall), y);
+	lo_out(L, 0, lo_cast(L, y, lo_dtype(L, "output_datatype", WQ_F32)));
+}
