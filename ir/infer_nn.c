@@ -123,7 +123,7 @@ static bool check_conv(const WqInfer *x, bool transposed)
 	return true;
 }
 
-void infer_conv(WqInfer *x)
+static void conv_shape(WqInfer *x, int bias)
 {
 	if (!check_conv(x, false)) {
 		unranked(x);
@@ -132,13 +132,18 @@ void infer_conv(WqInfer *x)
 	const WqType *t = x->in[0], *w = x->in[1];
 	WqType out = wq_type_tensor(t->dtype, t->rank, t->dim);
 	out.dim[1] = w->dim[0];
-	check_bias(x, 2, w->dim[0]);
+	check_bias(x, bias, w->dim[0]);
 	if (all_known(w, 2))
 		spatial(x, w->dim + 2, &out);
 	else
 		for (int d = 2; d < t->rank; d++)
 			out.dim[d] = WQ_DIM_UNKNOWN;
 	x->out[0] = out;
+}
+
+void infer_conv(WqInfer *x)
+{
+	conv_shape(x, 2);
 }
 
 static WqDim transposed_out(const WqInfer *x, const WqWindow *w, int d, WqDim in)
@@ -195,11 +200,10 @@ void infer_conv_transpose(WqInfer *x)
 void infer_deform_conv(WqInfer *x)
 {
 	const WqType *off = x->in[2], *mask = x->n_in > 4 ? x->in[4] : NULL;
-	infer_conv(x);
+	conv_shape(x, 3);
 	WqType *out = &x->out[0];
 	if (out->rank < 0)
 		return;
-	check_bias(x, 3, x->in[1]->dim[0]);
 	int n = out->rank - 2;
 	int64_t groups = wq_attr_i(x->node, "offset_group"), taps = 1;
 	if (groups < 1 || (wq_dim_static(x->in[0]->dim[1]) && x->in[0]->dim[1] % groups))
