@@ -93,7 +93,7 @@ int64_t wq_call_dim(const WqCall *c, WqDim d);
 
 typedef void WqEvalFn(WqCall *c);
 /* One row per op, from ops.def; every name must exist. */
-#define OP(name, sig, mask, flags, attrs, infer, eval) __attribute__((weak)) WqEvalFn eval;
+#define OP(name, sig, mask, flags, attrs, infer, eval) WqEvalFn eval;
 #include "ir/ops.def"
 #undef OP
 

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#define ONNX_OP(domain, name, fn, ...) __attribute__((weak)) LowerFn fn;
+#define ONNX_OP(domain, name, fn, ...) LowerFn fn;
 #define ONNX_REFUSED(domain, name, why, ...)
 #include "frontend/onnx_ops.def"
 #undef ONNX_OP

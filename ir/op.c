@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 struct WqInfer;
-#define OP(name, sig, mask, flags, attrs, infer, eval) __attribute__((weak)) void infer(struct WqInfer *);
+#define OP(name, sig, mask, flags, attrs, infer, eval) void infer(struct WqInfer *);
 #include "ir/ops.def"
 #undef OP
 
