@@ -153,30 +153,38 @@ static bool has_imaginary(Lower *L, const WqValue *x)
 	return c == 2;
 }
 
-/* Where the transformed axis lies: the shape is [before, n, after, parts] in values; for an axis that is an operand. */
+/* An axis that is an operand: sizes become values, all vectors of known length, so that ranks stay known. */
 typedef struct Around {
-	WqValue *before, *n, *after; /* i64 vectors: the sizes before the axis, its own, those after it but the last */
+	WqValue *shape; /* i64[rank] */
+	WqValue *at;    /* i64[1]: the axis, not negative */
+	WqValue *before, *n, *after; /* i64[1]: how many elements lie before the axis, along it, and after it but for the last axis */
 } Around;
 
-static WqValue *slice_vector(Lower *L, WqValue *v, WqValue *from, WqValue *to)
+/* The product of the sizes where `which` holds. */
+static WqValue *product_where(Lower *L, WqValue *which, WqValue *shape)
 {
-	return lo_result(L, lo_node(L, OP_Slice, 5, v, from, to, lo_i64(L, 0), lo_i64(L, 1)));
+	WqValue *sizes = lo3(L, OP_Where, which, shape, num(L, shape, 1));
+	return lo_reduce(L, OP_ReduceProd, sizes, 1, (int64_t[]){ 0 }, true);
 }
 
 static Around around_axis(Lower *L, WqValue *x, WqValue *axis)
 {
 	int rank = lo_rank(L, x);
-	WqValue *shape = lo1(L, OP_Shape, x), *at = lo_reshape(L, integer(L, axis), 1, (WqDim[]){ 1 });
-	at = lo2(L, OP_Mod, plus(L, at, rank), num(L, at, rank));
-	WqValue *next = plus(L, at, 1);
-	Around r = { slice_vector(L, shape, lo_i64(L, 0), at), slice_vector(L, shape, at, next),
-		slice_vector(L, shape, next, lo_i64(L, rank - 1)) };
+	Around r;
+	r.shape = wq_dims(L->g, rank, x->type.dim);
+	r.at = plus(L, lo_reshape(L, integer(L, axis), 1, (WqDim[]){ 1 }), rank);
+	r.at = lo2(L, OP_Mod, r.at, num(L, r.at, rank));
+	WqValue *i = lo_range(L, rank), *last = lo2(L, OP_Less, i, num(L, i, rank - 1));
+	r.before = product_where(L, lo2(L, OP_Less, i, r.at), r.shape);
+	r.n = lo2(L, OP_Gather, r.shape, r.at);
+	r.after = product_where(L, lo2(L, OP_And, lo2(L, OP_Less, r.at, i), last), r.shape);
 	return r;
 }
 
-static WqValue *product_of(Lower *L, WqValue *sizes)
+/* The sizes with the one at `at` changed. */
+static WqValue *with_size(Lower *L, WqValue *shape, WqValue *at, WqValue *size)
 {
-	return lo_reduce(L, OP_ReduceProd, sizes, 1, (int64_t[]){ 0 }, true);
+	return lo_result(L, lo_node(L, OP_ScatterElements, 3, shape, at, size));
 }
 
 /* The default length: as many as there are terms, or as many as half a spectrum comes from. */
@@ -218,9 +226,9 @@ static WqValue *dft_along(Lower *L, Dft *d, WqValue *x, int axis, WqValue *given
 	return lo_reshape(L, y, rank, dim);
 }
 
-static WqValue *reshape_to(Lower *L, WqValue *x, int n, WqValue *const *sizes)
+static WqValue *reshape_to(Lower *L, WqValue *x, WqValue *shape)
 {
-	WqNode *r = lo_node(L, OP_Reshape, 2, x, lo_concat(L, 0, n, sizes));
+	WqNode *r = lo_node(L, OP_Reshape, 2, x, shape);
 	wq_set_i(r, "allowzero", 1);
 	return lo_result(L, r);
 }
@@ -228,11 +236,10 @@ static WqValue *reshape_to(Lower *L, WqValue *x, int n, WqValue *const *sizes)
 static WqValue *dft_along_operand(Lower *L, Dft *d, WqValue *x, WqValue *axis, WqValue *given)
 {
 	Around s = around_axis(L, x, axis);
-	WqValue *shape[] = { product_of(L, s.before), s.n, product_of(L, s.after), lo_i64(L, lo_dim(L, x, -1)) };
-	WqValue *x4 = reshape_to(L, x, 4, shape);
-	WqValue *y = transform(L, d, x4, given);
-	WqValue *back[] = { s.before, wq_dims(L->g, 1, &y->type.dim[1]), s.after, wq_dims(L->g, 1, &y->type.dim[3]) };
-	return reshape_to(L, y, 4, back);
+	WqValue *sizes[] = { s.before, s.n, s.after, lo_i64(L, lo_dim(L, x, -1)) };
+	WqValue *y = transform(L, d, reshape_to(L, x, lo_concat(L, 0, 4, sizes)), given);
+	WqValue *shape = with_size(L, s.shape, s.at, wq_dims(L->g, 1, &y->type.dim[1]));
+	return reshape_to(L, y, with_size(L, shape, lo_i64(L, lo_rank(L, x) - 1), wq_dims(L->g, 1, &y->type.dim[3])));
 }
 
 void lower_DFT(Lower *L)

@@ -95,8 +95,8 @@ static WqValue *count_grams(const Pool *p, WqValue *x, int64_t from, int64_t n, 
 	WqValue *sum = NULL;
 	WqDim length = x->type.dim[1];
 	for (int64_t s = 1; s <= (n == 1 ? 1 : p->skips + 1); s++) {
-		if (wq_dim_static(length) && s > (length - 1) / (n == 1 ? 1 : n - 1))
-			break;
+		if (n > 1 && wq_dim_static(length) && s > (length - 1) / (n - 1))
+			break; /* longer than the row */
 		if ((*comparisons += (int)n) > MOST_COMPARISONS)
 			lo_unsupported(p->L, "n-grams that skip so many items");
 		WqValue *c = count_at_distance(p, x, from, n, count, s);
