@@ -11,6 +11,7 @@ typedef struct WqBuf WqBuf; /* counted memory of a tensor */
 typedef struct WqRt {
 	int refs;
 	uint8_t kind; /* WQ_TENSOR, WQ_SEQUENCE, WQ_OPTIONAL */
+	bool channels_last; /* tensors: [N, C, S...] whose data lies as [N, S..., C]: inside the engine only (layout.c) */
 	WqTensor t;   /* tensors: unpacked */
 	WqBuf *buf;   /* owner of t.data; NULL: the data belongs to someone who outlives the run */
 	WqType elem;  /* sequences and optionals: what an element is */

@@ -4,6 +4,7 @@
  * weight; ConvTranspose runs the same loops with the two sides exchanged.
  */
 #include "engine/arith.h"
+#include "engine/exec.h"
 #include "ir/window.h"
 
 #include <math.h>
@@ -96,6 +97,8 @@ static void planes(void *arg, int64_t begin, int64_t end)
 
 static void convolve(WqCall *c, bool transposed)
 {
+	if (c->e)
+		wq_layout_operand(c, 0, false);
 	const WqTensor *x = c->in[0], *w = c->in[1], *y = &c->out[0];
 	int n = x->rank - 2;
 	Conv v = { .op = wq_arith(wq_wide_type(y->dtype)), .transposed = transposed };

@@ -1,6 +1,7 @@
 /* eval_pool.c: MaxPool and AveragePool over any number of spatial axes. The positions that a window reads are listed once
  * and used for every plane of a chunk. */
 #include "engine/arith.h"
+#include "engine/exec.h"
 #include "ir/window.h"
 
 typedef struct Pool {
@@ -136,6 +137,8 @@ static void planes(void *arg, int64_t begin, int64_t end)
 
 static void pool(WqCall *c, bool average)
 {
+	if (c->e)
+		wq_layout_operand(c, 0, false);
 	const WqTensor *x = c->in[0];
 	int n = x->rank - 2;
 	Pool p = { .type = wq_wide_type(x->dtype), .average = average, .in_plane = 1, .out_plane = 1, .most = 1 };

@@ -12,6 +12,7 @@ struct WqEngine {
 	Plan main;
 	Slots slots;
 	WqRt **value;    /* by slot; constants stay */
+	WqRt **other;    /* by slot: a constant in channels-last layout */
 	int64_t *bind;   /* by symbol; -1: not bound */
 	int n_bind;
 	Step *active;    /* innermost */
@@ -166,13 +167,19 @@ void wq_step_eval(Step *s)
 		c->in[i] = c->vin[i] && c->vin[i]->kind == WQ_TENSOR ? &c->vin[i]->t : NULL;
 	for (int i = 0; i < c->n_out; i++)
 		c->out[i] = (WqTensor){ .rank = -1 };
+	c->node = s->node;
+	bool last = c->e && wq_layout_begin(s);
 	if (!(flags & (WQ_BODY | WQ_SEQ)))
 		infer_results(s);
 	WqEvalFn *eval = evaluator(s->node->op);
 	if (!eval)
 		wq_call_fail(c, "no evaluator");
+	if (last)
+		wq_layout_enter(s);
 	if (!(flags & WQ_VIEW) || !c->vout[0])
 		eval(c);
+	if (last)
+		wq_layout_leave(s);
 	for (int i = 0; i < c->n_out; i++)
 		if (!c->vout[i] && wanted(s, i))
 			wq_call_fail(c, "result %d was not computed", i);
@@ -312,6 +319,38 @@ static void drop(WqEngine *e, int slot)
 	wq_rt_unref(v);
 }
 
+/* The value of a slot in the layout asked for; it takes the other's place, except for constants, which keep both. */
+static WqRt *slot_layout(WqEngine *e, const WqCall *c, int slot, bool last)
+{
+	WqRt *v = operand(e, slot);
+	if (!v || v->channels_last == last)
+		return v;
+	if (e->slots.v[slot].value->data) {
+		if (!e->other[slot])
+			e->other[slot] = wq_layout_convert(c, v);
+		return e->other[slot];
+	}
+	WqRt *made = wq_layout_convert(c, v);
+	enter(e, made, true);
+	leave(e, v);
+	wq_rt_unref(v);
+	e->value[slot] = made;
+	return made;
+}
+
+void wq_layout_operand(WqCall *c, int i, bool last)
+{
+	Step *s = step_of(c);
+	if (i >= c->n_in || !c->vin[i] || c->vin[i]->kind != WQ_TENSOR || c->vin[i]->channels_last == last)
+		return;
+	WqRt *v = slot_layout(c->e, c, s->in[i], last);
+	for (int k = 0; k < c->n_in; k++)
+		if (s->in[k] == s->in[i]) {
+			c->vin[k] = v;
+			c->in[k] = &v->t;
+		}
+}
+
 static void step_done(WqEngine *e, Step *s)
 {
 	WqCall *c = &s->call;
@@ -344,8 +383,11 @@ static void run_step(WqEngine *e, Step *s)
 		s->seconds += now() - begin;
 		s->calls++;
 	}
-	if (e->o.on_node)
+	if (e->o.on_node) {
+		for (int i = 0; i < c->n_out; i++)
+			c->vout[i] = s->out[i] < 0 ? NULL : slot_layout(e, c, s->out[i], false);
 		e->o.on_node(e->o.arg, s->node, c->vout);
+	}
 	memset(c->vout, 0, (size_t)c->n_out * sizeof *c->vout);
 	for (int i = 0; i < s->n_dead; i++)
 		drop(e, s->dead[i]);
@@ -363,7 +405,7 @@ static void run_graph(WqEngine *e, Plan *p, WqRt **in, WqRt **out)
 	for (int i = 0; i < p->n_step; i++)
 		run_step(e, &p->step[i]);
 	for (int i = 0; i < p->graph->outputs.n; i++) {
-		WqRt *v = operand(e, p->out[i]);
+		WqRt *v = slot_layout(e, &(WqCall){ .threads = e->o.threads }, p->out[i], false);
 		if (!v)
 			wq_fail(WQ_EINPUT, "output %s: it is an input that was not given", p->graph->outputs.v[i].name);
 		out[i] = wq_rt_ref(v);
@@ -410,6 +452,7 @@ static WqEngine *engine_make(WqArena *a, WqModule *m, const WqEngineOptions *o)
 		e->o.threads = machine_threads();
 	wq_plan(a, m->main, &e->main, &e->slots);
 	e->value = WQ_NEW_N(a, WqRt *, e->slots.n);
+	e->other = WQ_NEW_N(a, WqRt *, e->slots.n);
 	e->n_bind = wq_dim_num_syms(m);
 	e->bind = WQ_NEW_N(a, int64_t, e->n_bind);
 	ready(e, &e->main);
@@ -449,8 +492,10 @@ void wq_engine_free(WqEngine *e)
 {
 	if (!e)
 		return;
-	for (int i = 0; i < e->slots.n; i++)
+	for (int i = 0; i < e->slots.n; i++) {
 		wq_rt_unref(e->value[i]);
+		wq_rt_unref(e->other[i]);
+	}
 	wq_arena_free(e->arena);
 }
 

@@ -32,6 +32,9 @@ typedef struct Step {
 	Bind *bind;
 	struct Plan *body; /* n_body */
 	WqInfer infer;
+	WqTensor *seen;  /* operands as a channels-last call sees them; NULL until needed */
+	WqNode shadow;   /* the node as such a call sees it */
+	WqAttr shadow_attr;
 	WqType *types;   /* of the operands, for infer */
 	void *cache;
 	int64_t calls;
@@ -48,6 +51,18 @@ typedef struct Plan {
 	int *dead;     /* inputs that nobody reads, outputs when they have been handed over */
 	Bind *bind;
 } Plan;
+
+/* ---- layouts (layout.c) ---- */
+
+/* A new reference to v's data in the other layout (the same memory where the two agree). */
+WqRt *wq_layout_convert(const WqCall *c, WqRt *v);
+/* Before a step's shape rule: brings the operands to a layout that the operator takes. True: it runs on channels-last data, and
+ * wq_layout_enter and _leave put the evaluator's view of operands and result in place and set the result's layout. */
+bool wq_layout_begin(Step *s);
+void wq_layout_enter(Step *s);
+void wq_layout_leave(Step *s);
+/* Operand i of the call in this layout from now on (exec.c: other users of the value see it so, too). */
+void wq_layout_operand(WqCall *c, int i, bool last);
 
 /* What stands in a slot, and until when: filled in while planning. */
 typedef struct Slot {
