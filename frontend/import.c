@@ -22,7 +22,7 @@ void import_report(Importer *im, const Onnx__NodeProto *n, const char *what)
 	if (wq_map_get(u->seen, key))
 		return;
 	wq_map_put(u->seen, key, u);
-	WQ_PUSH(im->tmp, u->nodes, node_label(im, n));
+	WQ_PUSH(im->tmp, u->nodes, node_name(im, n));
 }
 
 WQ_NORETURN static void fail_unsupported(Importer *im)

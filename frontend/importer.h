@@ -60,7 +60,8 @@ typedef struct DimName {
 void scope_push(Importer *im, Scope *s, Scope *up, WqGraph *g);
 void scope_bind(Importer *im, const char *name, WqValue *v);
 WqValue *scope_find(const Scope *s, const char *name); /* NULL if not defined */
-/* "node 'x' (Op)": how messages name a node. In the import's arena. */
+/* "node 'x'" and "node 'x' (Op)": how messages name a node. In the import's arena. */
+const char *node_name(Importer *im, const Onnx__NodeProto *n);
 const char *node_label(Importer *im, const Onnx__NodeProto *n);
 const char *node_domain(const char *domain); /* "ai.onnx" and NULL are "" */
 

@@ -28,13 +28,17 @@ const char *node_domain(const char *domain)
 	return !domain || !strcmp(domain, "ai.onnx") ? "" : domain;
 }
 
-const char *node_label(Importer *im, const Onnx__NodeProto *n)
+const char *node_name(Importer *im, const Onnx__NodeProto *n)
 {
-	const char *op = n->op_type && *n->op_type ? n->op_type : "no operator";
 	if (n->name && *n->name)
-		return wq_sprintf(im->tmp, "node '%.200s' (%.100s)", n->name, op);
+		return wq_sprintf(im->tmp, "node '%.200s'", n->name);
 	for (size_t i = 0; i < n->n_output; i++)
 		if (*n->output[i])
-			return wq_sprintf(im->tmp, "node of '%.200s' (%.100s)", n->output[i], op);
-	return wq_sprintf(im->tmp, "a node (%.100s)", op);
+			return wq_sprintf(im->tmp, "node of '%.200s'", n->output[i]);
+	return "a node";
+}
+
+const char *node_label(Importer *im, const Onnx__NodeProto *n)
+{
+	return wq_sprintf(im->tmp, "%s (%.100s)", node_name(im, n), n->op_type && *n->op_type ? n->op_type : "no operator");
 }
