@@ -83,29 +83,36 @@ static uint64_t decimal(OnnxModel *m, const Onnx__TensorProto *t, const char *ke
 	return v;
 }
 
-static const void *external_data(OnnxModel *m, const Onnx__TensorProto *t, const WqTensor *to)
+OnnxExternal onnx_external(OnnxModel *m, const Onnx__TensorProto *t)
 {
-	const char *location = NULL;
-	uint64_t offset = 0, length = wq_tensor_bytes(to);
+	OnnxExternal e = { .length = UINT64_MAX };
 	for (size_t i = 0; i < t->n_external_data; i++) {
 		const char *key = t->external_data[i]->key, *value = t->external_data[i]->value;
 		if (!key || !value)
 			continue;
 		if (!strcmp(key, "location"))
-			location = value;
+			e.location = value;
 		else if (!strcmp(key, "offset"))
-			offset = decimal(m, t, key, value);
+			e.offset = decimal(m, t, key, value);
 		else if (!strcmp(key, "length"))
-			length = decimal(m, t, key, value);
+			e.length = decimal(m, t, key, value);
 	}
-	if (!location)
+	if (!e.location)
 		wq_fail(WQ_EINPUT, "%s: tensor '%s': external data without a location", m->path, name_of(t));
-	check_bytes(m, t, to, length, "its external data");
-	const WqMapped *f = external_file(m, t, location);
-	if (offset > f->n || length > f->n - offset)
+	return e;
+}
+
+static const void *external_data(OnnxModel *m, const Onnx__TensorProto *t, const WqTensor *to)
+{
+	OnnxExternal e = onnx_external(m, t);
+	if (e.length == UINT64_MAX)
+		e.length = wq_tensor_bytes(to);
+	check_bytes(m, t, to, e.length, "its external data");
+	const WqMapped *f = external_file(m, t, e.location);
+	if (e.offset > f->n || e.length > f->n - e.offset)
 		wq_fail(WQ_EINPUT, "%s: tensor '%s': external data: %llu bytes at offset %llu of %s, which has %zu", m->path,
-			name_of(t), (unsigned long long)length, (unsigned long long)offset, location, f->n);
-	return f->p + offset;
+			name_of(t), (unsigned long long)e.length, (unsigned long long)e.offset, e.location, f->n);
+	return f->p + e.offset;
 }
 
 /* ---- data in the file ------------------------------------------------------------------------------------ */

@@ -37,14 +37,6 @@ typedef struct WireRef {
 ProtobufCMessage *wire_unpack(WqArena *a, const ProtobufCMessageDescriptor *kind, const uint8_t *p, size_t n,
 			      const char *what);
 
-/* Building messages. */
-void wire_put_int(WqStr *b, uint32_t id, int64_t v);
-void wire_put_bytes(WqStr *b, uint32_t id, const void *p, size_t n);
-void wire_put_text(WqStr *b, uint32_t id, const char *s); /* nothing for NULL */
-/* A TensorProto but for its data, which stand at the returned address and are written right behind (a view of t's, or packed
- * into b's arena): the payload of raw_data. */
-const void *wire_put_tensor(WqStr *b, const char *name, const WqTensor *t, size_t *n);
-
 /* ---- model (model.c, data.c) ---------------------------------------------------------------------------- */
 
 typedef struct OnnxModel {
@@ -69,6 +61,13 @@ WqTensor *onnx_sparse_tensor(OnnxModel *m, WqArena *a, const Onnx__SparseTensorP
 
 /* The graph inputs that are no initializers, in order (inputs.c): names, kinds and element types; shapes are not told. */
 int onnx_inputs(const OnnxModel *m, WqArena *a, const char *const **names, const WqType **types);
+
+/* Where a tensor with external data has them. */
+typedef struct OnnxExternal {
+	const char *location;
+	uint64_t offset, length; /* UINT64_MAX: not given */
+} OnnxExternal;
+OnnxExternal onnx_external(OnnxModel *m, const Onnx__TensorProto *t);
 
 /* ---- import (import.c): model -> core IR ----------------------------------------------------------------- */
 
@@ -95,6 +94,68 @@ typedef struct ImportOptions {
 
 /* The module's constants are views into m, which must outlive it. Fails with the list of everything unsupported. */
 WqModule *onnx_import(OnnxModel *m, const ImportOptions *o);
+
+/* ---- writing (build.c, write.c, external.c) ------------------------------------------------------------- */
+
+/* Building messages, field by field. */
+void wire_put_int(WqStr *b, uint32_t id, int64_t v);
+void wire_put_bytes(WqStr *b, uint32_t id, const void *p, size_t n); /* also nested messages */
+void wire_put_text(WqStr *b, uint32_t id, const char *s); /* nothing for NULL */
+void wire_put_length(WqStr *b, uint32_t id, uint64_t n); /* of bytes that follow */
+/* A NodeProto; name and domain may be NULL, an input "" or NULL is left out. Then its attributes. */
+void onnx_put_node(WqStr *b, const char *op, const char *domain, const char *name, int n_in, const char *const *in,
+		   int n_out, const char *const *out);
+void onnx_put_attr_int(WqStr *node, const char *name, int64_t v);
+void onnx_put_attr_float(WqStr *node, const char *name, float v);
+void onnx_put_attr_string(WqStr *node, const char *name, const char *s);
+void onnx_put_attr_ints(WqStr *node, const char *name, int n, const int64_t *v);
+void onnx_put_attr_tensor(WqStr *node, const char *name, const WqTensor *t);
+/* A TensorProto but for its data, which stand at the returned address (a view of t's, or packed into b's arena) and are to be
+ * written right behind: they are the end of the message. */
+const void *onnx_put_tensor(WqStr *b, const char *name, const WqTensor *t, size_t *n);
+void onnx_put_value_info(WqStr *b, const char *name, const WqTensor *t);
+
+typedef struct OnnxNamed {
+	const char *name;
+	const WqTensor *t;
+} OnnxNamed;
+
+/* A value of one graph is replaced: the initializer of this name (with the graph input that repeats it), sparse initializer or
+ * Constant node goes; new nodes stand before all others, new initializers behind. */
+typedef struct OnnxEdit {
+	const Onnx__GraphProto *graph; /* a graph of the model; NULL: the main one */
+	const char *drop;              /* NULL: nothing goes */
+	int n_nodes;
+	const WqStr *nodes; /* NodeProtos */
+	int n_tensors;
+	const OnnxNamed *tensors;
+} OnnxEdit;
+
+typedef struct OnnxPair {
+	const char *key, *value;
+} OnnxPair;
+
+typedef struct OnnxImport {
+	const char *domain;
+	int64_t version;
+} OnnxImport;
+
+typedef struct OnnxChange {
+	int n_edits;
+	const OnnxEdit *edits;
+	int n_functions;
+	const WqStr *functions; /* FunctionProtos */
+	int n_imports;
+	const OnnxImport *imports; /* of operator sets, added where the model has none; an older one fails */
+	int n_meta;
+	const OnnxPair *meta; /* metadata_props; replace those of the same key */
+	int64_t ir_version;   /* at least */
+	uint64_t external;    /* new tensors of so many bytes go to OUT.data; 0: only where the model would pass 2 GB */
+} OnnxChange;
+
+/* The model with the changes (NULL: none) and nothing else touched: unknown fields, order, weights. Streams from the mapped
+ * file. Into another directory, external data files are copied along, without the bytes that only dropped tensors had. */
+void onnx_write(OnnxModel *m, const OnnxChange *c, const char *path);
 
 /* ---- tensor files (tensor_io.c, npy.c, zip.c) ---------------------------------------------------------------
  * numpy has no name for some of our types. Files hold what np.save writes for an array of ml_dtypes: bf16 is '<V2', an 8 or

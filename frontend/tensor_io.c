@@ -108,7 +108,7 @@ void wq_pb_write(WqArena *a, const char *path, const char *name, const WqTensor 
 {
 	WqStr head = { .a = a };
 	size_t n;
-	const void *data = wire_put_tensor(&head, name, t, &n);
+	const void *data = onnx_put_tensor(&head, name, t, &n);
 	WqFileOut *f = wq_file_create(a, path);
 	wq_file_write(f, head.s, head.n);
 	wq_file_write(f, data, n);

@@ -81,16 +81,6 @@ bool wire_next(WireScan *s, WireField *f)
 	return true;
 }
 
-static void put_varint(WqStr *b, uint64_t v)
-{
-	uint8_t bytes[10];
-	size_t n = 0;
-	for (; v >= 0x80; v >>= 7)
-		bytes[n++] = (uint8_t)(v | 0x80);
-	bytes[n++] = (uint8_t)v;
-	wq_str_write(b, bytes, n);
-}
-
 /* ---- the copy without payloads ----------------------------------------------------------------------- */
 
 typedef struct Slim {
@@ -167,8 +157,8 @@ static void slim_nested(Slim *sl, const WireScan *s, const WireField *f, const P
 	if (depth >= WQ_MAX_DEPTH)
 		wire_fail(s, f->start, "messages nested more than %d deep", WQ_MAX_DEPTH);
 	uint8_t length[5] = { 0 };
-	put_varint(&sl->out, f->id << 3 | BYTES);
-	size_t mark = sl->out.n;
+	wire_put_length(&sl->out, f->id, 0);
+	size_t mark = --sl->out.n;
 	wq_str_write(&sl->out, length, 5);
 	slim_message(sl, (WireScan){ s->p, f->at, f->end, s->what }, kind, depth + 1);
 	size_t n = sl->out.n - mark - 5;
@@ -236,54 +226,4 @@ ProtobufCMessage *wire_unpack(WqArena *a, const ProtobufCMessageDescriptor *kind
 	if (!m)
 		wq_fail(WQ_EINPUT, "%s: not a valid %s", what, kind->name);
 	return m;
-}
-
-/* ---- building -------------------------------------------------------------------------------------------- */
-
-static void put_length(WqStr *b, uint32_t id, size_t n)
-{
-	put_varint(b, id << 3 | BYTES);
-	put_varint(b, n);
-}
-
-void wire_put_int(WqStr *b, uint32_t id, int64_t v)
-{
-	put_varint(b, id << 3 | VARINT);
-	put_varint(b, (uint64_t)v);
-}
-
-void wire_put_bytes(WqStr *b, uint32_t id, const void *p, size_t n)
-{
-	put_length(b, id, n);
-	wq_str_write(b, p, n);
-}
-
-void wire_put_text(WqStr *b, uint32_t id, const char *s)
-{
-	if (s)
-		wire_put_bytes(b, id, s, strlen(s));
-}
-
-const void *wire_put_tensor(WqStr *b, const char *name, const WqTensor *t, size_t *n)
-{
-	int64_t count = wq_tensor_count(t);
-	for (int i = 0; i < t->rank; i++)
-		wire_put_int(b, 1, t->dim[i]);
-	wire_put_int(b, 2, t->dtype);
-	wire_put_text(b, 8, name);
-	*n = 0;
-	if (t->dtype == WQ_STR) {
-		for (const WqString *s = t->data, *end = s + count; s < end; s++)
-			wire_put_bytes(b, 6, s->p, s->n);
-		return "";
-	}
-	const void *data = t->data;
-	*n = wq_packed_bytes(t->dtype, count);
-	if (wq_dtype(t->dtype)->bits < 8 && !t->packed) {
-		void *packed = wq_alloc(b->a, *n);
-		wq_pack(t->dtype, data, packed, count);
-		data = packed;
-	}
-	put_length(b, 9, *n);
-	return data;
 }
