@@ -39,6 +39,51 @@ static inline bool test_check(bool ok, const char *what, const char *file, int l
 		} \
 	} while (0)
 
+#define CHECK_EQ(a, b) test_eq((long long)(a), (long long)(b), #a, __FILE__, __LINE__)
+static inline void test_eq(long long a, long long b, const char *what, const char *file, int line)
+{
+	test_checks++;
+	if (a != b) {
+		test_failed++;
+		fprintf(stderr, "%s:%d: %s is %lld (0x%llx), expected %lld (0x%llx)\n", file, line, what, a, a, b, b);
+	}
+}
+
+/* As CHECK_FAILS, with the code; the statement comes last and may have commas. */
+#define CHECK_ERROR(want, part, ...) \
+	do { \
+		WqTry t_; \
+		if (WQ_TRY(&t_)) { \
+			__VA_ARGS__; \
+			wq_try_end(&t_); \
+			CHECK_MSG(false, "no error from: %s", #__VA_ARGS__); \
+		} else { \
+			CHECK_MSG(t_.err.code == (want) && strstr(t_.err.text, part), "error %d, not %d with '%s': %s", t_.err.code, \
+				  (int)(want), part, t_.err.text); \
+		} \
+	} while (0)
+
+/* A directory that goes when the program ends. */
+static char test_tmp[64];
+static inline void test_remove_tmp(void)
+{
+	char cmd[128];
+	snprintf(cmd, sizeof cmd, "rm -rf '%s'", test_tmp);
+	if (system(cmd))
+		fprintf(stderr, "%s stays\n", test_tmp);
+}
+static inline const char *test_dir(void)
+{
+	const char *base = getenv("TMPDIR");
+	if (!test_tmp[0]) {
+		snprintf(test_tmp, sizeof test_tmp, "%.40s/wqtestXXXXXX", base ? base : P_tmpdir);
+		if (!mkdtemp(test_tmp))
+			abort();
+		atexit(test_remove_tmp);
+	}
+	return test_tmp;
+}
+
 /* An error that no test expects ends the program with its message. */
 static inline int test_run(const char *name, void (*fn)(void), const char *only)
 {
