@@ -1,5 +1,6 @@
 /* Input files are mapped, output files appear whole or not at all. */
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "tests/test.h"
 
