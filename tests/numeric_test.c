@@ -91,7 +91,7 @@ TEST(small_floats_round_to_nearest_even)
 				f = (wq_f8_to_f32(types[k], (uint8_t)c) + wq_f8_to_f32(types[k], (uint8_t)(c + 1))) / 2;
 				f = i % 4 == 1 ? f : nextafterf(f, i % 8 == 3 ? 0 : INFINITY);
 			}
-			if (isfinite(f))
+			if (fabsf(f) < 1e9f)
 				CHECK_EQ(wq_f32_to_f8(types[k], f, true, 'u'), nearest(types[k], codes, f));
 		}
 	}
