@@ -88,6 +88,8 @@ int wq_each_graph(WqModule *m, int (*fn)(WqGraph *g, void *arg), void *arg);
 WqNode *wq_def(const WqValue *v, WqOp op);
 /* attribute "axis", counted from the front; -1 if the rank is not known. */
 int wq_axis_of(const WqNode *n, int rank);
+/* The permutation of a Transpose (absent: reversed); its rank, or -1 if that is not known. */
+int wq_perm_of(const WqNode *n, int64_t *perm);
 /* i64[n] of expressions as an operand for a node made before `before`. */
 WqValue *wq_dims_before(WqNode *before, int n, const WqDim *dim);
 

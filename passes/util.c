@@ -94,6 +94,15 @@ int wq_axis_of(const WqNode *n, int rank)
 	return axis >= 0 && axis < rank ? (int)axis : -1;
 }
 
+int wq_perm_of(const WqNode *n, int64_t *perm)
+{
+	int rank = n->in[0]->type.rank, count;
+	const int64_t *p = wq_attr_ints(n, "perm", &count);
+	for (int i = 0; i < rank; i++)
+		perm[i] = count == rank ? p[i] : rank - 1 - i;
+	return rank;
+}
+
 WqValue *wq_dims_before(WqNode *before, int n, const WqDim *dim)
 {
 	bool numbers = true;
