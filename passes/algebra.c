@@ -101,17 +101,20 @@ static WqValue *reshape_chain(WqMatch *x)
 	WqValue *shape = root->in[1];
 	int n;
 	const int64_t *v;
-	bool reuse = wq_attr_i(root, "allowzero");
-	if (!reuse && wq_value_const_i64s(shape, &n, &v, wq_m_arena(x))) {
-		reuse = true;
+	bool exact = wq_attr_i(root, "allowzero"), reuse = !exact;
+	if (reuse && wq_value_const_i64s(shape, &n, &v, wq_m_arena(x))) {
 		for (int i = 0; i < n; i++)
 			reuse &= v[i] != 0;
+	} else if (reuse) {
+		reuse = false;
+		exact = shape->sym && t->rank > 0 && !memcmp(shape->sym, t->dim, (size_t)t->rank * sizeof *t->dim);
 	}
-	if (!reuse && !wq_type_static(t))
+	if (!reuse && !exact && !wq_type_static(t))
 		return NULL;
-	WqValue *in[] = { wq_m(x, "x"), reuse ? shape : wq_const_i64s(root->graph, t->rank, t->dim) };
+	WqValue *in[] = { wq_m(x, "x"), reuse || exact ? shape : wq_const_i64s(root->graph, t->rank, t->dim) };
 	WqNode *r = wq_m_node(x, OP_Reshape, 2, in);
-	wq_set_i(r, "allowzero", reuse ? wq_attr_i(root, "allowzero") : 1);
+	if (!reuse)
+		wq_set_i(r, "allowzero", 1);
 	return wq_node_value(r, root);
 }
 

@@ -8,6 +8,11 @@ graph (x: f32[2,3]) {
   return y
 }
 --
+graph (x: f32[2,3]) {
+  a: f32[2,3] = Exp(x)
+  y: f32[2,3] = Add(a, a)
+  return y
+}
 
 == operands of a commutative operator in any order
 graph (x: f32[2], z: f32[2]) {
@@ -18,6 +23,12 @@ graph (x: f32[2], z: f32[2]) {
   return a, b, c, d
 }
 --
+graph (x: f32[2], z: f32[2]) {
+  a: f32[2] = Add(x, z)
+  c: f32[2] = Sub(x, z)
+  d: f32[2] = Sub(z, x)
+  return a, b=a, c, d
+}
 
 == attributes tell apart
 graph (x: f32[2,3]) {
@@ -27,6 +38,11 @@ graph (x: f32[2,3]) {
   return a, b, c
 }
 --
+graph (x: f32[2,3]) {
+  a: f32[2,3] = Softmax(x) <axis=0>
+  b: f32[2,3] = Softmax(x) <axis=1>
+  return a, b, c=b
+}
 
 == constants by content
 const k: f32[] = {2}
@@ -39,6 +55,13 @@ graph (x: f32[2]) {
   return a, b, c
 }
 --
+const k: f32[] = {2}
+const m: f32[] = {3}
+graph (x: f32[2]) {
+  a: f32[2] = Mul(x, k)
+  c: f32[2] = Mul(x, m)
+  return a, b=a, c
+}
 
 == a nested graph sees what stands before it
 graph (x: f32[2], p: bool[]) {
@@ -54,6 +77,17 @@ graph (x: f32[2], p: bool[]) {
   return y, a, d
 }
 --
+graph (x: f32[2], p: bool[]) {
+  a: f32[2] = Exp(x)
+  y: f32[2] = If(p) graph () {
+    return b=a
+  } graph () {
+    c: f32[2] = Neg(x)
+    return c
+  }
+  d: f32[2] = Neg(x)
+  return y, a, d
+}
 
 == random numbers differ
 const s: i64[1] = {2}
@@ -63,3 +97,9 @@ graph (x: f32[2]) {
   return b
 }
 --
+const s: i64[1] = {2}
+graph (x: f32[2]) {
+  a: f32[2] = RandomUniform(s) <dtype=f32, seed=1>
+  b: f32[2] = Sub(a, a)
+  return b
+}

@@ -8,6 +8,10 @@ graph (x: f32[2,3]) {
   return y
 }
 --
+graph (x: f32[2,3]) {
+  y: f32[2,3] = Relu(x)
+  return y
+}
 
 == a second result without a use becomes absent
 graph (x: f32[1,1,4,4]) {
@@ -15,6 +19,10 @@ graph (x: f32[1,1,4,4]) {
   return a
 }
 --
+graph (x: f32[1,1,4,4]) {
+  a: f32[1,1,2,2] = MaxPool(x) <kernel=[2, 2], strides=[2, 2]>
+  return a
+}
 
 == a result needed for a size stays
 graph (x: f32[4]) {
@@ -23,3 +31,9 @@ graph (x: f32[4]) {
   return d
 }
 --
+sym K in [0, inf]
+graph (x: f32[4]) {
+  n: i64[1,K] = NonZero(x)
+  d: i64[1] = Dims() <dims=[K]>
+  return d
+}

@@ -9,6 +9,11 @@ graph (x: f32[2]) {
   return y
 }
 --
+const v4: f32[2] = {3, 6}
+graph (x: f32[2]) {
+  y: f32[2] = Add(x, v4)
+  return y
+}
 
 == a known branch is taken
 const p: bool[] = {1}
@@ -24,6 +29,11 @@ graph (x: f32[2]) {
   return y
 }
 --
+graph (x: f32[2]) {
+  a: f32[2] = Neg(x)
+  b: f32[2] = Exp(a)
+  return y=b
+}
 
 == a size that is a number
 graph (x: f32[2,3]) {
@@ -31,3 +41,7 @@ graph (x: f32[2,3]) {
   return s
 }
 --
+const v2: i64[2] = {2, 3}
+graph (x: f32[2,3]) {
+  return s=v2
+}
