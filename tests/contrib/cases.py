@@ -1,0 +1,90 @@
+"""Makes test folders (model.onnx, test_data_set_0/) whose outputs are ONNX Runtime's.
+
+    cases = Cases()
+    cases.add("ms_gelu", [node("Gelu", "x", "y")], {"x": array})
+    cases.write()           # command line: MAKE_SCRIPT.py [FOLDER]; onnxruntime-node is found from the current folder
+"""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ORT = {"float32": np.float32, "float16": np.float16, "int8": np.int8, "uint8": np.uint8, "int32": np.int32, "int64": np.int64,
+       "bool": np.bool_, "float64": np.float64}
+
+
+def node(op, inputs, outputs, domain="com.microsoft", **attrs):
+    return helper.make_node(op, inputs.split(","), outputs.split(","), domain=domain, **attrs)
+
+
+def ort_type(a):
+    return next(k for k, v in ORT.items() if v == a.dtype.type)
+
+
+class Cases:
+    def __init__(self, opset=17):
+        self.list, self.opset = [], opset
+
+    def add(self, name, nodes, inputs, outputs=None):
+        """outputs: the names to compare; default: all results of the last node."""
+        outputs = outputs or [o for o in nodes[-1].output if o]
+        self.list.append((name, nodes, inputs, outputs))
+
+    def _model(self, name, nodes, inputs, outputs):
+        types = [self._info(k, v) for k, v in inputs.items()]
+        results = [onnx.ValueInfoProto(name=o) for o in outputs]
+        graph = helper.make_graph(nodes, name, types, results)
+        opsets = [helper.make_opsetid("", self.opset), helper.make_opsetid("com.microsoft", 1)]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=8, producer_name="wqcc tests")
+
+    def write(self):
+        folder = sys.argv[1] if len(sys.argv) > 1 else os.path.join(HERE, "..", "conformance")
+        with tempfile.TemporaryDirectory() as tmp:
+            jobs = [self._job(tmp, i, *case) for i, case in enumerate(self.list)]
+            with open(f"{tmp}/jobs.json", "w") as f:
+                json.dump(jobs, f)
+            subprocess.run(["node", f"{HERE}/run_ort.mjs", f"{tmp}/jobs.json"], check=True)
+            for job, case in zip(jobs, self.list):
+                self._store(folder, job, *case)
+
+    def _job(self, tmp, i, name, nodes, inputs, outputs):
+        onnx.save(self._model(name, nodes, inputs, outputs), f"{tmp}/{i}.onnx")
+        given = []
+        for k, v in inputs.items():
+            file = f"{tmp}/{i}.{k}"
+            v.tofile(file)
+            given.append({"name": k, "type": ort_type(v), "dims": v.shape, "file": file})
+        return {"model": f"{tmp}/{i}.onnx", "inputs": given, "out": f"{tmp}/{i}.out"}
+
+    def _store(self, folder, job, name, nodes, inputs, outputs):
+        if not os.path.exists(job["out"] + ".json"):
+            print(f"{name}: not run")
+            return
+        data = f"{folder}/{name}/test_data_set_0"
+        os.makedirs(data, exist_ok=True)
+        values = {}
+        for o in json.load(open(job["out"] + ".json")):
+            values[o["name"]] = np.fromfile(o["file"], dtype=ORT[o["type"]]).reshape(o["dims"])
+        for i, (k, v) in enumerate(inputs.items()):
+            self._pb(f"{data}/input_{i}.pb", k, v)
+        for i, k in enumerate(outputs):
+            self._pb(f"{data}/output_{i}.pb", k, values[k])
+        model = self._model(name, nodes, inputs, outputs)
+        for o in model.graph.output:
+            o.CopyFrom(self._info(o.name, values[o.name]))
+        onnx.save(model, f"{folder}/{name}/model.onnx")
+
+    @staticmethod
+    def _info(name, v):
+        return helper.make_tensor_value_info(name, onnx.mapping.NP_TYPE_TO_TENSOR_TYPE[v.dtype], v.shape)
+
+    @staticmethod
+    def _pb(file, name, v):
+        with open(file, "wb") as f:
+            f.write(numpy_helper.from_array(np.asarray(v, order="C"), name).SerializeToString())
