@@ -75,6 +75,8 @@ WqValue *lo_i64(Lower *L, int64_t v);                  /* i64[1] */
 WqValue *lo_cast(Lower *L, WqValue *x, WqDtype to);
 WqValue *lo_reshape(Lower *L, WqValue *x, int rank, const WqDim *dim); /* dims may be expressions */
 WqValue *lo_reshape_to(Lower *L, WqValue *x, int n, const int64_t *shape); /* numbers, one of which may be -1 */
+/* x, whose rank must be this: where it is not known, running checks it. */
+WqValue *lo_with_rank(Lower *L, WqValue *x, int rank);
 WqValue *lo_scalar_of(Lower *L, WqValue *x); /* a tensor of one element as rank 0 */
 WqValue *lo_unsqueeze(Lower *L, WqValue *x, int n, const int64_t *axes);
 WqValue *lo_squeeze(Lower *L, WqValue *x, int n, const int64_t *axes);

@@ -64,6 +64,7 @@ void lower_Transpose(Lower *L)
 	const int64_t *perm = lo_ints(L, "perm", &n);
 	int64_t checked[WQ_MAX_RANK];
 	bool seen[WQ_MAX_RANK] = { 0 };
+	x = perm ? lo_with_rank(L, x, n) : x;
 	int rank = lo_rank(L, x);
 	if (perm && n != rank)
 		lo_bad(L, "'perm' has %d elements for an operand of rank %d", n, rank);
@@ -80,7 +81,7 @@ void lower_Expand(Lower *L) { lo_out(L, 0, lo2(L, OP_Expand, lo_need(L, 0), lo_n
 
 /* ---- Squeeze, Unsqueeze ------------------------------------------------------------------------------------ */
 
-/* The axes, by attribute before version 13, by operand since: NULL if there are none. *v is set if only running tells them. */
+/* The axes, by attribute before version 13, by operand since: NULL if there are none. *v is set instead if only running tells them. */
 static const int64_t *axes_of(Lower *L, int *n, WqValue **v)
 {
 	const int64_t *axes = NULL;
@@ -92,51 +93,56 @@ static const int64_t *axes_of(Lower *L, int *n, WqValue **v)
 	if (!a || lo_const_ints(L, a, n, &axes))
 		return axes;
 	*n = vector_len(L, a);
-	if (*n < 0)
-		lo_unsupported(L, "the number of axes is not known when compiling");
 	*v = as_vector(L, a);
 	return NULL;
 }
 
-/* i64[rank]: 1 at the axes, 0 elsewhere, for axes that only running tells. */
-static WqValue *axis_mask(Lower *L, WqValue *axes, int n, int rank)
+static WqValue *reshape_to_value(Lower *L, WqValue *x, WqValue *shape)
 {
-	WqValue *r = wq_const_int(L->g, WQ_I64, rank);
-	WqValue *a = lo2(L, OP_Mod, lo2(L, OP_Add, axes, r), r);
-	WqValue *zeros = lo_expand(L, wq_const_int(L->g, WQ_I64, 0), 1, (WqDim[]){ rank });
-	WqValue *ones = lo_expand(L, wq_const_int(L->g, WQ_I64, 1), 1, (WqDim[]){ n });
+	WqNode *n = lo_node(L, OP_Reshape, 2, x, shape);
+	wq_set_i(n, "allowzero", 1);
+	return lo_result(L, n);
+}
+
+/* i64 [1]: the number of elements of a vector. */
+static WqValue *length_of(Lower *L, WqValue *v) { return shape_of(L, v); }
+
+/* i64 [rank]: 1 at the axes, 0 elsewhere. rank is i64 [1]. */
+static WqValue *axis_mask(Lower *L, WqValue *axes, WqValue *rank)
+{
+	WqValue *zeros = lo2(L, OP_Expand, wq_const_int(L->g, WQ_I64, 0), rank);
+	WqValue *ones = lo2(L, OP_Expand, wq_const_int(L->g, WQ_I64, 1), length_of(L, axes));
+	WqValue *a = lo2(L, OP_Mod, lo2(L, OP_Add, axes, rank), rank);
 	return lo_result(L, lo_node(L, OP_ScatterElements, 3, zeros, a, ones));
 }
 
-static WqValue *unsqueeze_at_run_time(Lower *L, WqValue *x, WqValue *axes, int n)
+/* For axes, or an operand's rank, that only running tells. */
+static WqValue *unsqueeze_at_run_time(Lower *L, WqValue *x, WqValue *axes)
 {
-	int rank = lo_rank(L, x) + n;
-	if (rank > WQ_MAX_RANK)
-		lo_unsupported(L, "a tensor of rank %d (at most %d)", rank, WQ_MAX_RANK);
-	WqValue *mask = axis_mask(L, axes, n, rank), *one = wq_const_int(L->g, WQ_I64, 1);
+	WqValue *shape = shape_of(L, x), *one = wq_const_int(L->g, WQ_I64, 1);
+	WqValue *mask = axis_mask(L, axes, lo2(L, OP_Add, length_of(L, shape), length_of(L, axes)));
 	/* Where the mask is 0, the k-th such place takes the operand's dimension k. The 1 in front serves places before any. */
 	WqValue *k = lo2(L, OP_CumSum, lo2(L, OP_Sub, one, mask), wq_const_int(L->g, WQ_I64, 0));
-	WqValue *dims = lo_concat(L, 0, 2, (WqValue *[]){ lo_i64(L, 1), shape_of(L, x) });
-	WqValue *shape = lo3(L, OP_Where, lo2(L, OP_Equal, mask, one), one, lo2(L, OP_Gather, dims, k));
-	WqNode *node = lo_node(L, OP_Reshape, 2, x, shape);
-	wq_set_i(node, "allowzero", 1);
-	return lo_result(L, node);
+	WqValue *dims = lo_concat(L, 0, 2, (WqValue *[]){ lo_i64(L, 1), shape });
+	return reshape_to_value(L, x, lo3(L, OP_Where, lo2(L, OP_Equal, mask, one), one, lo2(L, OP_Gather, dims, k)));
 }
 
-static WqValue *squeeze_at_run_time(Lower *L, WqValue *x, WqValue *axes, int n)
+/* The axes that stay are picked by what is 0 in drop; they are `left` if that is known, else -1. */
+static WqValue *squeeze_masked(Lower *L, WqValue *x, WqValue *drop, int left)
 {
-	int rank = lo_rank(L, x);
-	if (n > rank)
-		lo_bad(L, "%d axes for an operand of rank %d", n, rank);
-	/* The axes that stay, ascending: the smallest of index + rank * mask. */
-	WqValue *key = lo2(L, OP_Add, lo_range(L, rank),
-		lo2(L, OP_Mul, axis_mask(L, axes, n, rank), wq_const_int(L->g, WQ_I64, rank)));
-	WqNode *top = lo_node(L, OP_TopK, 2, key, lo_i64(L, rank - n));
-	wq_set_i(top, "largest", 0);
-	wq_node_finish(top, 2, NULL);
-	WqNode *node = lo_node(L, OP_Reshape, 2, x, lo2(L, OP_Gather, shape_of(L, x), top->out[0]));
-	wq_set_i(node, "allowzero", 1);
-	return lo_result(L, node);
+	WqValue *shape = shape_of(L, x), *keep;
+	if (left >= 0) { /* the smallest of index + rank * mask, so that the rank stays known */
+		WqValue *rank = wq_const_int(L->g, WQ_I64, x->type.rank);
+		WqNode *top = lo_node(L, OP_TopK, 2, lo2(L, OP_Add, lo_range(L, x->type.rank), lo2(L, OP_Mul, drop, rank)),
+			lo_i64(L, left));
+		wq_set_i(top, "largest", 0);
+		wq_node_finish(top, 2, NULL);
+		keep = top->out[0];
+	} else {
+		WqValue *stays = lo2(L, OP_Equal, drop, wq_const_int(L->g, WQ_I64, 0));
+		keep = lo_reshape_to(L, lo1(L, OP_NonZero, stays), 1, (int64_t[]){ -1 });
+	}
+	return reshape_to_value(L, x, lo2(L, OP_Gather, shape, keep));
 }
 
 void lower_Unsqueeze(Lower *L)
@@ -146,7 +152,24 @@ void lower_Unsqueeze(Lower *L)
 	const int64_t *axes = axes_of(L, &n, &v);
 	if (!axes && !v)
 		lo_bad(L, "the axes are missing");
-	lo_out(L, 0, v ? unsqueeze_at_run_time(L, x, v, n) : lo_unsqueeze(L, x, n, axes));
+	if (axes && x->type.rank >= 0)
+		lo_out(L, 0, lo_unsqueeze(L, x, n, axes));
+	else
+		lo_out(L, 0, unsqueeze_at_run_time(L, x, v ? v : lo_i64s(L, n, axes)));
+}
+
+/* Axes that are known to have size 1; false if only running tells. */
+static bool ones_of(Lower *L, const WqValue *x, int *n, int64_t *axes)
+{
+	*n = 0;
+	for (int i = 0; i < x->type.rank; i++) {
+		WqDim d = x->type.dim[i];
+		if (d == 1)
+			axes[(*n)++] = i;
+		else if (wq_dim_lo(L->m, d) <= 1 && wq_dim_hi(L->m, d) >= 1)
+			return false;
+	}
+	return x->type.rank >= 0;
 }
 
 void lower_Squeeze(Lower *L)
@@ -154,19 +177,22 @@ void lower_Squeeze(Lower *L)
 	WqValue *x = lo_need(L, 0), *v;
 	int n;
 	const int64_t *axes = axes_of(L, &n, &v);
-	if (v) {
-		lo_out(L, 0, squeeze_at_run_time(L, x, v, n));
-		return;
-	}
 	int64_t ones[WQ_MAX_RANK];
-	for (int i = 0; !axes && i < lo_rank(L, x); i++) {
-		WqDim d = x->type.dim[i];
-		if (d == 1)
-			ones[n++] = i;
-		else if (wq_dim_lo(L->m, d) <= 1 && wq_dim_hi(L->m, d) >= 1)
-			lo_unsupported(L, "no axes are given, and only running tells whether axis %d has size 1", i);
+	if (!axes && !v) {
+		if (ones_of(L, x, &n, ones)) {
+			lo_out(L, 0, lo_squeeze(L, x, n, ones));
+			return;
+		}
+		WqValue *is_one = lo2(L, OP_Equal, shape_of(L, x), wq_const_int(L->g, WQ_I64, 1));
+		lo_out(L, 0, squeeze_masked(L, x, lo_cast(L, is_one, WQ_I64), -1));
+	} else if (axes && x->type.rank >= 0) {
+		lo_out(L, 0, lo_squeeze(L, x, n, axes));
+	} else {
+		if (x->type.rank >= 0 && n > x->type.rank)
+			lo_bad(L, "%d axes for an operand of rank %d", n, x->type.rank);
+		WqValue *drop = axis_mask(L, v ? v : lo_i64s(L, n, axes), length_of(L, shape_of(L, x)));
+		lo_out(L, 0, squeeze_masked(L, x, drop, x->type.rank >= 0 && n >= 0 ? x->type.rank - n : -1));
 	}
-	lo_out(L, 0, lo_squeeze(L, x, n, axes ? axes : ones));
 }
 
 /* ---- Concat, Split, Slice ------------------------------------------------------------------------------------- */
@@ -201,7 +227,7 @@ static void split_at(Lower *L, WqValue *x, int axis, int n, const WqDim *sizes)
 		lo_out(L, i, lo_slice(L, x, axis, at, end, 1));
 		at = end;
 	}
-	WqDim have = x->type.dim[axis];
+	WqDim have = x->type.rank >= 0 ? x->type.dim[axis] : at;
 	if (wq_dim_static(at) && wq_dim_static(have) && at != have)
 		lo_bad(L, "the sizes add up to %lld, but axis %d has %lld", (long long)at, axis, (long long)have);
 }
@@ -229,10 +255,26 @@ static void split_evenly(Lower *L, WqValue *x, int axis, int n)
 	}
 }
 
+/* Equal parts of an axis whose size only running tells: its operand's rank is not known. The last one takes what is left. */
+static void split_evenly_at_run_time(Lower *L, WqValue *x, int axis, int n)
+{
+	WqNode *gather = lo_node(L, OP_Gather, 2, lo1(L, OP_Shape, x), lo_i64(L, axis));
+	WqValue *size = lo2(L, OP_Add, lo_result(L, gather), lo_i64(L, L->version < 18 ? 0 : n - 1));
+	WqValue *part = lo2(L, OP_Div, size, lo_i64(L, n));
+	for (int i = 0; i < n; i++) {
+		WqValue *start = lo2(L, OP_Mul, part, lo_i64(L, i));
+		WqValue *end = i == n - 1 ? lo_i64(L, INT64_MAX) : lo2(L, OP_Mul, part, lo_i64(L, i + 1));
+		lo_out(L, i, lo_result(L, lo_node(L, OP_Slice, 5, x, start, end, lo_i64(L, axis), lo_i64(L, 1))));
+	}
+}
+
 void lower_Split(Lower *L)
 {
 	WqValue *x = lo_need(L, 0), *sizes = L->version == 1 || L->version >= 13 ? lo_in(L, 1) : NULL;
-	int n = lo_n_out(L), rank = lo_rank(L, x), axis = lo_axis(L, lo_i(L, "axis", 0), rank), n_sizes = 0;
+	int n = lo_n_out(L), rank = x->type.rank, n_sizes = 0;
+	int axis = lo_axis(L, lo_i(L, "axis", 0), rank < 0 ? WQ_MAX_RANK : rank);
+	if (rank < 0 && lo_i(L, "axis", 0) < 0)
+		axis -= WQ_MAX_RANK; /* counts from the end of what only running tells */
 	const int64_t *attr = L->version < 13 ? lo_ints(L, "split", &n_sizes) : NULL;
 	if (n < 1)
 		lo_bad(L, "there are no results");
@@ -253,6 +295,8 @@ void lower_Split(Lower *L)
 		split_at(L, x, axis, n, known);
 	else if (sizes)
 		split_at_run_time(L, x, axis, n, as_vector(L, sizes));
+	else if (rank < 0)
+		split_evenly_at_run_time(L, x, axis, n);
 	else
 		split_evenly(L, x, axis, n);
 }

@@ -8,7 +8,7 @@ int lo_rank(Lower *L, const WqValue *v)
 	if (v->type.kind != WQ_TENSOR)
 		lo_bad(L, "'%.200s' is not a tensor", v->name);
 	if (v->type.rank < 0)
-		lo_unsupported(L, "the rank of '%.200s' is not known when compiling", v->name);
+		lo_unsupported(L, "the rank of '%.200s' is not known when compiling; fixing sizes by --dim may help", v->name);
 	return v->type.rank;
 }
 
@@ -129,6 +129,18 @@ WqValue *lo_reshape_to(Lower *L, WqValue *x, int n, const int64_t *shape)
 	return lo_result(L, node);
 }
 
+WqValue *lo_with_rank(Lower *L, WqValue *x, int rank)
+{
+	int64_t index[WQ_MAX_RANK];
+	if (x->type.rank >= 0 || rank > WQ_MAX_RANK)
+		return x;
+	for (int i = 0; i < rank; i++)
+		index[i] = i;
+	WqNode *n = lo_node(L, OP_Reshape, 2, x, lo2(L, OP_Gather, lo1(L, OP_Shape, x), lo_i64s(L, rank, index)));
+	wq_set_i(n, "allowzero", 1);
+	return lo_result(L, n);
+}
+
 WqValue *lo_scalar_of(Lower *L, WqValue *x)
 {
 	return lo_reshape(L, x, 0, NULL);
@@ -202,7 +214,7 @@ WqValue *lo_swap_last(Lower *L, WqValue *x)
 
 WqValue *lo_slice(Lower *L, WqValue *x, int axis, WqDim start, WqDim end, int64_t step)
 {
-	if (start == 0 && step == 1 && x->type.rank > axis && x->type.dim[axis] == end)
+	if (start == 0 && step == 1 && axis >= 0 && x->type.rank > axis && x->type.dim[axis] == end)
 		return x;
 	return lo_result(L, lo_node(L, OP_Slice, 5, x, wq_dims(L->g, 1, &start), wq_dims(L->g, 1, &end), lo_i64(L, axis),
 		lo_i64(L, step)));
