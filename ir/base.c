@@ -64,8 +64,10 @@ void wq_bug(const char *file, int line, const char *fmt, ...)
 
 static bool (*alloc_deny)(size_t n);
 static atomic_size_t alloc_limit;
+static atomic_llong alloc_live;
 
 void wq_alloc_set_deny(bool (*deny)(size_t n)) { alloc_deny = deny; }
+int64_t wq_alloc_live(void) { return atomic_load(&alloc_live); }
 void wq_alloc_set_limit(size_t bytes) { atomic_store(&alloc_limit, bytes); }
 
 static size_t limit(void)
@@ -86,27 +88,18 @@ static void *raw(size_t n, bool zero)
 	if (n > limit())
 		wq_fail(WQ_ENOMEM, "out of memory: %zu bytes asked for, more than this machine has", n);
 	void *p = NULL;
-	size_t size = (n + 63) / 64 * 64;
+	size_t size = (n + 63) / 64 * 64 + 64;
 	if (!alloc_deny || !alloc_deny(n)) {
-		/* calloc gets large zeroed blocks from the system for free; it aligns to 16 only. */
-		if (zero && size >= 1u << 20) {
-			void *base = calloc(1, size + 64);
-			if (base) {
-				p = (void *)(((uintptr_t)base + 64) & ~(uintptr_t)63);
-				((void **)p)[-1] = base;
-			}
-		} else {
-			void *base = malloc(size + 64);
-			if (base) {
-				p = (void *)(((uintptr_t)base + 64) & ~(uintptr_t)63);
-				((void **)p)[-1] = base;
-				if (zero)
-					memset(p, 0, size);
-			}
+		/* the block's own start stands just before the aligned one; calloc gets large zeroed blocks from the system for free */
+		void *base = zero ? calloc(1, size) : malloc(size);
+		if (base) {
+			p = (void *)(((uintptr_t)base + 64) & ~(uintptr_t)63);
+			((void **)p)[-1] = base;
 		}
 	}
 	if (!p)
 		wq_fail(WQ_ENOMEM, "out of memory (%zu bytes)", n);
+	atomic_fetch_add_explicit(&alloc_live, 1, memory_order_relaxed);
 	return p;
 }
 
@@ -115,8 +108,10 @@ void *wq_raw_alloc_dirty(size_t n) { return raw(n, false); }
 
 void wq_raw_free(void *p)
 {
-	if (p)
-		free(((void **)p)[-1]);
+	if (!p)
+		return;
+	atomic_fetch_sub_explicit(&alloc_live, 1, memory_order_relaxed);
+	free(((void **)p)[-1]);
 }
 
 /* ---- arenas ------------------------------------------------------------------------------------- */

@@ -73,6 +73,7 @@ void *wq_raw_alloc_dirty(size_t n); /* the same, contents undefined: for buffers
 void wq_raw_free(void *p);
 /* For the failing-allocator tests: deny(n) true makes the next allocation of n bytes fail. Process-wide. */
 void wq_alloc_set_deny(bool (*deny)(size_t n));
+int64_t wq_alloc_live(void); /* raw allocations that have not been freed: the leak tests' count */
 /* Largest single allocation that is tried (hostile shapes ask for terabytes). Default: the machine's RAM. */
 void wq_alloc_set_limit(size_t bytes);
 

@@ -5,6 +5,7 @@ typedef struct Verifier {
 	const WqModule *m;
 	WqStr *out;
 	bool fine;
+	int *place; /* by node id: 1 + its place in its graph's list; 0: in no list */
 } Verifier;
 
 static void fault(Verifier *v, const char *fmt, ...) WQ_PRINTF(2, 3);
@@ -45,6 +46,26 @@ static void check_uses(Verifier *v, const WqValue *x)
 	}
 }
 
+/* Positions once, so that "computed before" is a comparison. Nodes that the module does not list have none. */
+static int number(Verifier *v, const WqGraph *g, int n)
+{
+	WQ_FOR_NODES(x, g) {
+		if (x->id < v->m->next_id)
+			v->place[x->id] = ++n;
+		for (int i = 0; i < x->n_body; i++)
+			n = number(v, x->body[i], n);
+	}
+	return n;
+}
+
+/* A node of a graph around counts as everything nested in it: nested nodes are numbered after their owner. */
+static bool before(const Verifier *v, const WqNode *def, const WqNode *use)
+{
+	while (use && use->graph != def->graph)
+		use = use->graph->owner;
+	return use && use != def && v->place[def->id] && v->place[def->id] < v->place[use->id];
+}
+
 static void check_operand(Verifier *v, const WqNode *n, int i)
 {
 	const WqValue *x = n->in[i];
@@ -57,7 +78,7 @@ static void check_operand(Verifier *v, const WqNode *n, int i)
 		return;
 	if (!inside(n->graph, x->graph))
 		fault(v, "%s uses '%s' of a graph that it is not in", label(n), x->name);
-	else if (x->def && !wq_node_dominates(x->def, n))
+	else if (x->def && !before(v, x->def, n))
 		fault(v, "%s uses '%s' before it is computed", label(n), x->name);
 }
 
@@ -151,7 +172,8 @@ static void check_graph(Verifier *v, const WqGraph *g)
 
 bool wq_verify(const WqModule *m, WqStr *out)
 {
-	Verifier v = { m, out, true };
+	Verifier v = { m, out, true, WQ_NEW_N(out->a, int, m->next_id + 1) };
+	number(&v, m->main, 0);
 	check_graph(&v, m->main);
 	return v.fine;
 }
