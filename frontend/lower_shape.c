@@ -26,6 +26,29 @@ static WqValue *as_vector(Lower *L, WqValue *v)
 
 /* ---- Reshape, Flatten, Transpose, Expand ---------------------------------------------------------------- */
 
+/* A shape of known expressions, with its "0: as before" entries filled in and -1 worked out, so that sizes keep their names. A size
+ * that was computed and happens to be 0 is then a size of 0: where ONNX would copy the old one, the counts could not agree. False
+ * if an entry is not known. */
+static bool known_shape(Lower *L, const WqValue *x, const WqValue *shape, WqDim *dim, int *rank)
+{
+	if (!shape->sym || shape->type.rank != 1 || !wq_dim_static(shape->type.dim[0]) || x->type.rank < 0 ||
+	    shape->type.dim[0] > WQ_MAX_RANK || lo_i(L, "allowzero", 0))
+		return false;
+	*rank = (int)shape->type.dim[0];
+	int64_t v;
+	bool named = false;
+	for (int i = 0; i < *rank; i++) {
+		dim[i] = shape->sym[i];
+		bool number = wq_dim_get_const(L->m, dim[i], &v);
+		if (number && v == 0 && i < x->type.rank)
+			dim[i] = x->type.dim[i];
+		else if (number ? v <= 0 && v != -1 : wq_dim_lo(L->m, dim[i]) < 0)
+			return false;
+		named |= !number;
+	}
+	return named;
+}
+
 void lower_Reshape(Lower *L)
 {
 	WqValue *x = lo_need(L, 0), *shape;
@@ -38,8 +61,11 @@ void lower_Reshape(Lower *L)
 	} else {
 		shape = lo_need(L, 1);
 	}
-	WqNode *n = lo_node(L, OP_Reshape, 2, x, shape);
-	wq_set_i(n, "allowzero", lo_i(L, "allowzero", 0) != 0);
+	WqDim dim[WQ_MAX_RANK];
+	int rank;
+	bool known = known_shape(L, x, shape, dim, &rank);
+	WqNode *n = lo_node(L, OP_Reshape, 2, x, known ? wq_dims(L->g, rank, dim) : shape);
+	wq_set_i(n, "allowzero", known || lo_i(L, "allowzero", 0));
 	lo_out(L, 0, lo_result(L, n));
 }
 
