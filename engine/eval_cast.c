@@ -25,12 +25,6 @@ static void cast_part(void *arg, int64_t begin, int64_t end)
 
 /* ---- strings ------------------------------------------------------------------------------------------------------ */
 
-/* Results that hold strings may outlive the call: their bytes live as long as the engine, or as the module when folding. */
-static WqArena *string_arena(WqCall *c)
-{
-	return c->cache_arena ? c->cache_arena : c->node->graph->mod->arena;
-}
-
 /* The shortest decimal that reads back as the same number. */
 static int float_text(char *s, size_t n, double v, bool wide)
 {
@@ -49,7 +43,7 @@ static void to_strings(WqCall *c)
 {
 	const WqTensor *x = c->in[0];
 	WqString *o = c->out[0].data;
-	WqArena *a = string_arena(c);
+	WqArena *a = c->node->graph->mod->arena; /* moved on by other operators, they live as long as any value can */
 	char s[64];
 	for (int64_t i = 0, count = wq_tensor_count(x); i < count; i++) {
 		int n;
