@@ -1,0 +1,1 @@
+By0JÎvåxœwrŸo¼|r-qmy»y±tfz
