@@ -72,7 +72,8 @@ static WqValue *activate(Lower *L, const Dir *d, int i, WqValue *x)
 	const Activation *a = &d->act[i];
 	const char *name = a->name;
 
-	if (d->c->clip > 0)
+	/* the gates are clipped, not the cell that goes into an LSTM's third: as ONNX Runtime reads the attribute */
+	if (d->c->clip > 0 && i < 2)
 		x = clamp(L, x, -d->c->clip, d->c->clip);
 	if (!strcmp(name, "Relu"))
 		return lo1(L, OP_Relu, x);

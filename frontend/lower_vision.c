@@ -27,22 +27,6 @@ static WqNode *resize_node(Lower *L, WqValue *x, const Resized *r)
 	return n;
 }
 
-/* Scales that are known: how many axes shrink, and how many grow. */
-static bool known_scales(Lower *L, WqValue *scales, int rank, float *v, int *down, int *up)
-{
-	if (!scales->data || wq_tensor_count(scales->data) != rank)
-		return false;
-	*down = *up = 0;
-	for (int i = 0; i < rank; i++) {
-		v[i] = (float)wq_tensor_get_f(scales->data, i);
-		if (!(v[i] > 0))
-			lo_bad(L, "a scale of %g", (double)v[i]);
-		*down += v[i] < 1;
-		*up += v[i] > 1;
-	}
-	return true;
-}
-
 static WqValue *floats(Lower *L, int n, const float *v)
 {
 	int64_t dim = n;
@@ -52,26 +36,26 @@ static WqValue *floats(Lower *L, int n, const float *v)
 	return wq_const(L->g, NULL, t);
 }
 
+static bool all_ones(const WqValue *v)
+{
+	double s;
+
+	return wq_value_const_f(v, &s) && s == 1;
+}
+
 /* Before version 11: places are x / scale, and the nearest element is the one below, or above along axes that shrink. */
 static WqValue *resize_old(Lower *L, WqValue *x, WqValue *scales, bool nearest)
 {
 	Resized r = {.mode = nearest ? "nearest" : "linear", .coordinate = "asymmetric", .nearest = "floor", .scales = scales};
-	int rank = lo_rank(L, x), down, up;
-	float v[WQ_MAX_RANK], part[WQ_MAX_RANK];
 
-	if (nearest && known_scales(L, scales, rank, v, &down, &up) && down) {
-		for (int i = 0; up && i < rank; i++)
-			part[i] = v[i] > 1 ? v[i] : 1;
-		if (up) {
-			r.scales = floats(L, rank, part);
-			x = lo_result(L, resize_node(L, x, &r));
-		}
-		for (int i = 0; i < rank; i++)
-			part[i] = v[i] < 1 ? v[i] : 1;
-		r.scales = floats(L, rank, part);
-		r.nearest = "ceil";
-	}
-	return lo_result(L, resize_node(L, x, &r));
+	if (!nearest)
+		return lo_result(L, resize_node(L, x, &r));
+	r.scales = lo2(L, OP_Max, scales, lo_scalar(L, WQ_F32, 1));
+	if (!all_ones(r.scales))
+		x = lo_result(L, resize_node(L, x, &r));
+	r.scales = lo2(L, OP_Min, scales, lo_scalar(L, WQ_F32, 1));
+	r.nearest = "ceil";
+	return all_ones(r.scales) ? x : lo_result(L, resize_node(L, x, &r));
 }
 
 static bool is_nearest(Lower *L)

@@ -31,17 +31,17 @@ class Cases:
     def __init__(self, opset=17):
         self.list, self.opset = [], opset
 
-    def add(self, name, nodes, inputs, outputs=None):
-        """outputs: the names to compare; default: all results of the last node."""
+    def add(self, name, nodes, inputs, outputs=None, opset=None, dims=None):
+        """outputs: the names to compare; default: all results of the last node. dims: shapes to declare, with symbols."""
         outputs = outputs or [o for o in nodes[-1].output if o]
-        self.list.append((name, nodes, inputs, outputs))
+        self.list.append((name, nodes, inputs, outputs, opset or self.opset, dims or {}))
 
-    def _model(self, name, nodes, inputs, outputs):
-        types = [self._info(k, v) for k, v in inputs.items()]
+    def _model(self, name, nodes, inputs, outputs, opset, dims):
+        types = [self._info(k, v, dims.get(k)) for k, v in inputs.items()]
         results = [onnx.ValueInfoProto(name=o) for o in outputs]
         graph = helper.make_graph(nodes, name, types, results)
-        opsets = [helper.make_opsetid("", self.opset), helper.make_opsetid("com.microsoft", 1)]
-        return helper.make_model(graph, opset_imports=opsets, ir_version=8, producer_name="wqcc tests")
+        opsets = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=8 if opset < 21 else 10, producer_name="wqcc tests")
 
     def write(self):
         folder = sys.argv[1] if len(sys.argv) > 1 else os.path.join(HERE, "..", "conformance")
@@ -53,8 +53,8 @@ class Cases:
             for job, case in zip(jobs, self.list):
                 self._store(folder, job, *case)
 
-    def _job(self, tmp, i, name, nodes, inputs, outputs):
-        onnx.save(self._model(name, nodes, inputs, outputs), f"{tmp}/{i}.onnx")
+    def _job(self, tmp, i, name, nodes, inputs, outputs, *how):
+        onnx.save(self._model(name, nodes, inputs, outputs, *how), f"{tmp}/{i}.onnx")
         given = []
         for k, v in inputs.items():
             file = f"{tmp}/{i}.{k}"
@@ -62,7 +62,7 @@ class Cases:
             given.append({"name": k, "type": ort_type(v), "dims": v.shape, "file": file})
         return {"model": f"{tmp}/{i}.onnx", "inputs": given, "out": f"{tmp}/{i}.out"}
 
-    def _store(self, folder, job, name, nodes, inputs, outputs):
+    def _store(self, folder, job, name, nodes, inputs, outputs, *how):
         if not os.path.exists(job["out"] + ".json"):
             print(f"{name}: not run")
             return
@@ -75,14 +75,14 @@ class Cases:
             self._pb(f"{data}/input_{i}.pb", k, v)
         for i, k in enumerate(outputs):
             self._pb(f"{data}/output_{i}.pb", k, values[k])
-        model = self._model(name, nodes, inputs, outputs)
+        model = self._model(name, nodes, inputs, outputs, *how)
         for o in model.graph.output:
-            o.CopyFrom(self._info(o.name, values[o.name]))
+            o.CopyFrom(self._info(o.name, values[o.name], [None] * values[o.name].ndim if how[1] else None))
         onnx.save(model, f"{folder}/{name}/model.onnx")
 
     @staticmethod
-    def _info(name, v):
-        return helper.make_tensor_value_info(name, onnx.mapping.NP_TYPE_TO_TENSOR_TYPE[v.dtype], v.shape)
+    def _info(name, v, dims=None):
+        return helper.make_tensor_value_info(name, onnx.mapping.NP_TYPE_TO_TENSOR_TYPE[v.dtype], dims or v.shape)
 
     @staticmethod
     def _pb(file, name, v):
