@@ -1,7 +1,8 @@
 #include "engine/arith.h"
+#include "engine/vmath.h"
 
 #define LOOPS(NAME, T, A) \
-	static void axpy_##NAME(void *acc, int64_t as, const void *x, int64_t xs, const void *w, int64_t n) \
+	WQ_CLONES static void axpy_##NAME(void *acc, int64_t as, const void *x, int64_t xs, const void *w, int64_t n) \
 	{ \
 		A *restrict y = acc; \
 		const T *restrict p = x; \
@@ -13,7 +14,7 @@
 			for (int64_t i = 0; i < n; i++) \
 				y[i * as] += f * (A)p[i * xs]; \
 	} \
-	static void row_##NAME(void *acc, const void *a, const void *b, int64_t K, int64_t ldb, int64_t n) \
+	WQ_CLONES static void row_##NAME(void *acc, const void *a, const void *b, int64_t K, int64_t ldb, int64_t n) \
 	{ \
 		A *restrict y = acc; \
 		const T *restrict l = a, *restrict r = b; \
@@ -62,7 +63,7 @@ const void *wq_wide_in(WqCall *c, const WqTensor *t)
 	float *f = WQ_NEW_N(c->tmp, float, n);
 	const uint16_t *h = t->data;
 	for (int64_t i = 0; i < n; i++)
-		f[i] = t->dtype == WQ_F16 ? wq_f16_to_f32(h[i]) : wq_bf16_to_f32(h[i]);
+		f[i] = t->dtype == WQ_F16 ? vm_f16_load(h[i]) : vm_bf16_load(h[i]);
 	return f;
 }
 
@@ -81,5 +82,5 @@ void wq_wide_done(WqCall *c, int i, const void *wide)
 	uint16_t *h = t->data;
 	int64_t n = wq_tensor_count(t);
 	for (int64_t k = 0; k < n; k++)
-		h[k] = t->dtype == WQ_F16 ? wq_f32_to_f16(f[k]) : wq_f32_to_bf16(f[k]);
+		h[k] = t->dtype == WQ_F16 ? vm_f16_store(f[k]) : vm_bf16_store(f[k]);
 }

@@ -1,8 +1,7 @@
 /* eval_attention.c: softmax(scale * q k^T, capped, masked) v, a row of q at a time. Keys that a row may not see are left out
  * of its sums; a row that sees none is zero. */
 #include "engine/arith.h"
-
-#include <math.h>
+#include "engine/vmath.h"
 
 typedef struct Attend {
 	const void *q, *k, *v, *mask;
@@ -20,7 +19,7 @@ enum { LANES = 16 };
 
 #define ATTEND(NAME, T, EXP, TANH) \
 	/* In lanes, so that the order of the sum is fixed and the compiler may use vectors. */ \
-	static T dot_##NAME(const T *a, const T *b, int64_t n) \
+	WQ_INLINE T dot_##NAME(const T *a, const T *b, int64_t n) \
 	{ \
 		T lane[LANES] = { 0 }, sum = 0; \
 		int64_t i = 0; \
@@ -34,7 +33,7 @@ enum { LANES = 16 };
 		return sum; \
 	} \
 	/* Scores of keys lo..hi-1; returns the largest. */ \
-	static T scores_##NAME(const Attend *s, const T *q, const T *k, int64_t at, int64_t lo, int64_t hi, T *p) \
+	WQ_INLINE T scores_##NAME(const Attend *s, const T *q, const T *k, int64_t at, int64_t lo, int64_t hi, T *p) \
 	{ \
 		T top = -(T)INFINITY; \
 		for (int64_t j = lo; j < hi; j++) { \
@@ -51,7 +50,7 @@ enum { LANES = 16 };
 		} \
 		return top; \
 	} \
-	static void row_##NAME(const Attend *s, int64_t b, int64_t h, int64_t i, int64_t lo, int64_t hi, T *p) \
+	WQ_CLONES static void row_##NAME(const Attend *s, int64_t b, int64_t h, int64_t i, int64_t lo, int64_t hi, T *p) \
 	{ \
 		int64_t kv = b * s->Hk + h / (s->Hq / s->Hk); \
 		const T *q = (const T *)s->q + ((b * s->Hq + h) * s->Sq + i) * s->D; \
@@ -63,10 +62,10 @@ enum { LANES = 16 };
 			y[d] = 0; \
 		if (top == -(T)INFINITY) \
 			return; \
-		for (int64_t j = lo; j < hi; j++) { \
+		for (int64_t j = lo; j < hi; j++) \
 			p[j] = EXP(p[j] - top); \
+		for (int64_t j = lo; j < hi; j++) \
 			sum += p[j]; \
-		} \
 		for (int64_t j = lo; j < hi; j++) { \
 			T f = p[j] / sum; \
 			for (int64_t d = 0; d < s->Dv && f != 0; d++) \
@@ -102,7 +101,7 @@ static void visible(const Attend *s, int64_t b, int64_t i, int64_t *lo, int64_t 
 		*hi = *lo = 0;
 }
 
-ATTEND(f32, float, expf, tanhf)
+ATTEND(f32, float, vm_exp, tanhf)
 ATTEND(f64, double, exp, tanh)
 
 /* An i64 operand with one number, or one per batch, as one per batch. */

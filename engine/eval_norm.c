@@ -1,7 +1,9 @@
-/* eval_norm.c: Softmax, LayerNormalization, RMSNormalization. Sums are double, so that they are exact enough for f32. */
+/* eval_norm.c: Softmax, LayerNormalization, RMSNormalization. Sums are double, so that they are exact enough for f32, and run
+ * in LANES partial sums, so that they may become vector code in a fixed order. */
 #include "engine/arith.h"
+#include "engine/vmath.h"
 
-#include <math.h>
+enum { LANES = 8, COLUMNS = 64 };
 
 static int axis_of(WqCall *c, int rank)
 {
@@ -25,35 +27,87 @@ typedef struct Soft {
 	const void *x;
 	void *y;
 	int64_t n, inner; /* elements along the axis; their distance */
-	bool f64;
 } Soft;
 
-#define SOFTMAX(NAME, T, EXP) \
-	static void softmax_##NAME(const T *x, T *y, int64_t n, int64_t step) \
-	{ \
-		T top = x[0]; \
-		double sum = 0; \
-		for (int64_t i = 1; i < n; i++) \
-			top = x[i * step] > top ? x[i * step] : top; \
-		for (int64_t i = 0; i < n; i++) { \
-			y[i * step] = EXP(x[i * step] - top); \
-			sum += (double)y[i * step]; \
-		} \
-		for (int64_t i = 0; i < n; i++) \
-			y[i * step] = (T)((double)y[i * step] / sum); \
-	}
-SOFTMAX(f32, float, expf)
-SOFTMAX(f64, double, exp)
+/* y = e^(x - top), and the sum of it. */
+WQ_INLINE double exps(const float *x, float *y, int64_t n, float top)
+{
+	double lane[LANES] = { 0 }, sum = 0;
+	for (int64_t i = 0; i < n; i++)
+		y[i] = vm_exp(x[i] - top);
+	int64_t whole = n / LANES * LANES;
+	for (int64_t i = 0; i < whole; i += LANES)
+		for (int l = 0; l < LANES; l++)
+			lane[l] += (double)y[i + l];
+	for (int64_t i = whole; i < n; i++)
+		sum += (double)y[i];
+	for (int l = 0; l < LANES; l++)
+		sum += lane[l];
+	return sum;
+}
 
+WQ_CLONES static void softmax_line(const float *x, float *y, int64_t n)
+{
+	float top = x[0];
+	for (int64_t i = 1; i < n; i++)
+		top = x[i] > top ? x[i] : top;
+	float sum = (float)exps(x, y, n, top);
+	for (int64_t i = 0; i < n; i++)
+		y[i] /= sum;
+}
+
+/* `cols` lines side by side. */
+WQ_CLONES static void softmax_columns(const float *x, float *y, int64_t n, int64_t step, int64_t cols)
+{
+	float top[COLUMNS];
+	double sum[COLUMNS] = { 0 };
+	for (int64_t k = 0; k < cols; k++)
+		top[k] = x[k];
+	for (int64_t i = 1; i < n; i++)
+		for (int64_t k = 0; k < cols; k++)
+			top[k] = x[i * step + k] > top[k] ? x[i * step + k] : top[k];
+	for (int64_t i = 0; i < n; i++)
+		for (int64_t k = 0; k < cols; k++) {
+			float e = vm_exp(x[i * step + k] - top[k]);
+			y[i * step + k] = e;
+			sum[k] += (double)e;
+		}
+	for (int64_t i = 0; i < n; i++)
+		for (int64_t k = 0; k < cols; k++)
+			y[i * step + k] /= (float)sum[k];
+}
+
+/* Lines [begin, end), those that lie side by side together. */
 static void softmax_lines(void *arg, int64_t begin, int64_t end)
 {
 	const Soft *s = arg;
-	for (int64_t i = begin; i < end; i++) {
-		int64_t at = i / s->inner * s->inner * s->n + i % s->inner;
-		if (s->f64)
-			softmax_f64((const double *)s->x + at, (double *)s->y + at, s->n, s->inner);
+	for (int64_t i = begin, cols; i < end; i += cols) {
+		int64_t col = i % s->inner, at = (i - col) * s->n + col;
+		cols = s->inner - col < end - i ? s->inner - col : end - i;
+		cols = cols < COLUMNS ? cols : COLUMNS;
+		const float *x = (const float *)s->x + at;
+		float *y = (float *)s->y + at;
+		if (s->inner == 1)
+			softmax_line(x, y, s->n);
 		else
-			softmax_f32((const float *)s->x + at, (float *)s->y + at, s->n, s->inner);
+			softmax_columns(x, y, s->n, s->inner, cols);
+		cols = s->inner == 1 ? 1 : cols;
+	}
+}
+
+static void softmax_lines_f64(void *arg, int64_t begin, int64_t end)
+{
+	const Soft *s = arg;
+	for (int64_t i = begin; i < end; i++) {
+		int64_t at = i / s->inner * s->inner * s->n + i % s->inner, step = s->inner;
+		const double *x = (const double *)s->x + at;
+		double *y = (double *)s->y + at, top = x[0], sum = 0;
+		for (int64_t k = 1; k < s->n; k++)
+			top = x[k * step] > top ? x[k * step] : top;
+		for (int64_t k = 0; k < s->n; k++)
+			sum += y[k * step] = exp(x[k * step] - top);
+		for (int64_t k = 0; k < s->n; k++)
+			y[k * step] /= sum;
 	}
 }
 
@@ -64,11 +118,11 @@ void eval_softmax(WqCall *c)
 	if (count == 0)
 		return;
 	int axis = x->rank ? axis_of(c, x->rank) : 0;
-	Soft s = { .f64 = x->dtype == WQ_F64, .n = x->rank ? x->dim[axis] : 1 };
+	Soft s = { .n = x->rank ? x->dim[axis] : 1 };
 	s.inner = product(x->dim, axis + 1, x->rank);
 	s.x = wq_wide_in(c, x);
 	s.y = wq_wide_out(c, 0);
-	wq_parallel(c, count / s.n, 4096 / s.n + 1, softmax_lines, &s);
+	wq_parallel(c, count / s.n, 8192 / s.n + 1, x->dtype == WQ_F64 ? softmax_lines_f64 : softmax_lines, &s);
 	wq_wide_done(c, 0, s.y);
 }
 
@@ -84,21 +138,39 @@ typedef struct Norm {
 } Norm;
 
 #define NORM(NAME, T) \
-	static void norm_##NAME(const Norm *s, int64_t i) \
+	/* The sum of x - mean, or of its square. */ \
+	WQ_INLINE double moment_##NAME(const T *x, int64_t n, double mean, bool square) \
 	{ \
-		const T *x = (const T *)s->x + i * s->n; \
-		const T *scale = s->scale ? (const T *)s->scale + i * s->scale_step : NULL; \
-		const T *bias = s->bias ? (const T *)s->bias + i * s->bias_step : NULL; \
-		T *y = (T *)s->y + i * s->n; \
-		double mean = 0, square = 0; \
-		for (int64_t k = 0; k < s->n && s->centred; k++) \
-			mean += (double)x[k]; \
-		mean /= (double)s->n; \
-		for (int64_t k = 0; k < s->n; k++) \
-			square += ((double)x[k] - mean) * ((double)x[k] - mean); \
-		double factor = 1 / sqrt(square / (double)s->n + s->epsilon); \
-		for (int64_t k = 0; k < s->n; k++) \
-			y[k] = (T)(((double)x[k] - mean) * factor * (scale ? (double)scale[k] : 1) + (bias ? (double)bias[k] : 0)); \
+		double lane[LANES] = { 0 }, sum = 0; \
+		int64_t whole = n / LANES * LANES; \
+		for (int64_t i = 0; i < whole; i += LANES) \
+			for (int l = 0; l < LANES; l++) { \
+				double d = (double)x[i + l] - mean; \
+				lane[l] += square ? d * d : d; \
+			} \
+		for (int64_t i = whole; i < n; i++) { \
+			double d = (double)x[i] - mean; \
+			sum += square ? d * d : d; \
+		} \
+		for (int l = 0; l < LANES; l++) \
+			sum += lane[l]; \
+		return sum; \
+	} \
+	WQ_CLONES static void norm_##NAME(const Norm *s, int64_t line) \
+	{ \
+		int64_t n = s->n; \
+		const T *restrict x = (const T *)s->x + line * n; \
+		const T *restrict scale = s->scale ? (const T *)s->scale + line * s->scale_step : NULL; \
+		const T *restrict bias = s->bias ? (const T *)s->bias + line * s->bias_step : NULL; \
+		T *restrict y = (T *)s->y + line * n; \
+		double mean = s->centred ? moment_##NAME(x, n, 0, false) / (double)n : 0; \
+		double factor = 1 / sqrt(moment_##NAME(x, n, mean, true) / (double)n + s->epsilon); \
+		for (int64_t i = 0; i < n; i++) \
+			y[i] = (T)(((double)x[i] - mean) * factor); \
+		for (int64_t i = 0; i < n && scale; i++) \
+			y[i] *= scale[i]; \
+		for (int64_t i = 0; i < n && bias; i++) \
+			y[i] += bias[i]; \
 	}
 NORM(f32, float)
 NORM(f64, double)
