@@ -124,11 +124,14 @@ static int set_numbers(WqNode *n, int i, int count, const int64_t *v, WqArena *a
 
 static int reduce_axes(WqNode *n, WqArena *a)
 {
-	int k, count = 0, rank = n->in[0]->type.rank;
+	int k, count = 0;
 	const int64_t *v;
 	int64_t axes[WQ_MAX_RANK];
 	bool flag[WQ_MAX_RANK] = { 0 };
-	if (!reduces(n->op) || n->n_in < 2 || rank < 0 || !wq_value_const_i64s(n->in[1], &k, &v, a) || k == 0)
+	if (!reduces(n->op) || n->n_in < 2 || !wq_value_const_i64s(n->in[1], &k, &v, a) || k == 0)
+		return 0;
+	int rank = n->in[0]->type.rank;
+	if (rank < 0)
 		return 0;
 	for (int i = 0; i < k; i++)
 		flag[v[i] < 0 ? v[i] + rank : v[i]] = true;
@@ -162,9 +165,9 @@ static int slice_range(WqNode *n, WqArena *a)
 	int k, count = 0;
 	const int64_t *in[4];
 	int64_t v[4][WQ_MAX_RANK];
-	const WqType *t = &n->in[0]->type;
-	if (n->op != OP_Slice || t->rank < 0)
+	if (n->op != OP_Slice || n->in[0]->type.rank < 0)
 		return 0;
+	const WqType *t = &n->in[0]->type;
 	for (int i = 0; i < 4; i++)
 		if (!wq_value_const_i64s(n->in[1 + i], &k, &in[i], a) || (i && k != count))
 			return 0;
