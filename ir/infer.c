@@ -107,7 +107,7 @@ int64_t wq_infer_elem(const WqInfer *x, int operand, int64_t i, WqDim *d)
 	if (operand >= x->n_in || !x->in[operand])
 		return -1;
 	const WqTensor *t = x->val[operand];
-	if (t && wq_dtype_is_int(t->dtype)) {
+	if (t && (wq_dtype_is_int(t->dtype) || t->dtype == WQ_BOOL)) {
 		int64_t n = wq_tensor_count(t);
 		if (i < n)
 			*d = wq_dim_const(x->mod, wq_tensor_get_i(t, i));

@@ -112,8 +112,10 @@ static WqDim reshape_dim(const WqInfer *x, int i, bool allow_zero)
 	const WqType *in = x->in[0];
 	int64_t v;
 	WqDim d;
-	if (!wq_infer_int(x, 1, i, &v, &d)) /* an expression that may be negative could be a -1 */
-		return d == WQ_DIM_UNKNOWN || wq_dim_lo(x->mod, d) < (allow_zero ? 0 : 1) ? WQ_DIM_UNKNOWN : d;
+	if (!wq_infer_int(x, 1, i, &v, &d)) { /* an expression that may be negative could be a -1 */
+		bool copies_itself = d != WQ_DIM_UNKNOWN && i < in->rank && in->dim[i] == d; /* its 0 would say the same */
+		return d == WQ_DIM_UNKNOWN || wq_dim_lo(x->mod, d) < (allow_zero || copies_itself ? 0 : 1) ? WQ_DIM_UNKNOWN : d;
+	}
 	if (v < -1)
 		wq_infer_fail(x, "dimension %lld of the new shape", (long long)v);
 	if (v != 0 || allow_zero)
