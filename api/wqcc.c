@@ -326,7 +326,7 @@ static void emit(wqcc_model *m, WqArena *a, int what, const char *path)
 	if (what == WQCC_IR)
 		emit_ir(m, a, path);
 	else if (what == WQCC_ONNX && m->onnx)
-		wq_fail(WQ_EUNSUPPORTED, "ONNX cannot be written yet");
+		onnx_write(m->onnx, NULL, path);
 	else if (what == WQCC_ONNX)
 		wq_fail(WQ_EINPUT, "a model read from the text form has no ONNX model to write back");
 	else
