@@ -1,20 +1,25 @@
 #!/usr/bin/env python3
-"""Makes the folders of tests/conformance: com.microsoft operators, and old versions of ai.onnx operators.
+"""Test folders of quantized com.microsoft operators, and of old versions of ai.onnx operators.
 
-What a com.microsoft operator computes is what ONNX Runtime's CPU kernels say; ONNX has no cases for them. Old versions of standard
-operators have no cases any more either: numpy says what they compute.
+What the first compute is what ONNX Runtime's CPU kernels say (see cases.py: onnxruntime-node is found from the current folder). ONNX
+has no cases for the second any more: numpy says what they compute.
 
-Needs python3 with onnx and numpy, and node with onnxruntime-node (npm install --ignore-scripts onnxruntime-node@1.30.0)
-in the folder given:  tests/contrib/make_quant.py FOLDER_WITH_NODE_MODULES [CASE...]
+    make_quant.py [CASE...]
 
 Every case gives a folder in which the weights are initializers; those marked `run` also one, NAME_run, in which they are inputs.
 """
-import os, subprocess, sys, tempfile
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
 import numpy as np
 import onnx
 from onnx import helper as h, numpy_helper
 
-OUT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "conformance")
+HERE = os.path.dirname(os.path.abspath(__file__))
+OUT = os.path.join(HERE, "..", "conformance")
 F32 = np.float32
 rng = np.random.default_rng(1)
 cases = []
@@ -220,32 +225,6 @@ old("mvn", "MeanVarianceNormalization", 9, [a], (a - a.mean((0, 2, 3), keepdims=
 
 # ---- writing --------------------------------------------------------------------------------------------------------------
 
-RUNNER = """
-const fs = require('fs'), ort = require(process.argv[2] + '/node_modules/onnxruntime-node');
-const types = {float32: Float32Array, float16: Uint16Array, uint8: Uint8Array, int8: Int8Array, bool: Uint8Array, int32: Int32Array,
-  int64: BigInt64Array, uint16: Uint16Array, int16: Int16Array};
-(async () => {
-  for (const job of JSON.parse(fs.readFileSync(process.argv[3]))) {
-    try {
-      const s = await ort.InferenceSession.create(job.model, {graphOptimizationLevel: 'disabled', intraOpNumThreads: 1});
-      const feeds = {};
-      for (const i of job.inputs) {
-        const b = fs.readFileSync(i.file), A = types[i.type];
-        feeds[i.name] = new ort.Tensor(i.type, new A(b.buffer.slice(b.byteOffset, b.byteOffset + b.length)), i.dims);
-      }
-      const r = await s.run(feeds);
-      job.outputs = s.outputNames.map((n, k) => {
-        const t = r[n], file = job.model + '.out' + k;
-        fs.writeFileSync(file, Buffer.from(t.data.buffer, t.data.byteOffset, t.data.byteLength));
-        return {file, type: t.type, dims: t.dims};
-      });
-    } catch (e) { job.error = String(e); }
-    fs.writeFileSync(job.model + '.json', JSON.stringify(job));
-  }
-})();
-"""
-
-
 def tensor(name, v):
     if isinstance(v, onnx.TensorProto):
         t = onnx.TensorProto()
@@ -294,9 +273,8 @@ def write(name, model, inputs, outputs):
                 out.write(t.SerializeToString())
 
 
-def oracle(folder, todo):
+def oracle(todo):
     """Runs the cases' models through ONNX Runtime; results by case name."""
-    import json
     results = {}
     with tempfile.TemporaryDirectory() as tmp:
         jobs = []
@@ -304,31 +282,26 @@ def oracle(folder, todo):
             model, inputs = build(c, False)
             path = os.path.join(tmp, c["name"])
             onnx.save(model, path)
-            job = dict(name=c["name"], model=path, inputs=[])
+            job = dict(model=path, inputs=[], out=path + ".out")
             for t in inputs:
                 v = numpy_helper.to_array(t)
                 v.tofile(f"{path}.{t.name}")
-                job["inputs"].append(dict(name=t.name, file=f"{path}.{t.name}", type=v.dtype.name, dims=list(v.shape)))
+                job["inputs"].append(dict(name=t.name, file=f"{path}.{t.name}", type=v.dtype.name, dims=v.shape))
             jobs.append(job)
-        with open(os.path.join(tmp, "jobs"), "w") as out:
+        with open(f"{tmp}/jobs.json", "w") as out:
             json.dump(jobs, out)
-        with open(os.path.join(tmp, "run.cjs"), "w") as out:
-            out.write(RUNNER)
-        subprocess.run(["node", os.path.join(tmp, "run.cjs"), os.path.abspath(folder), os.path.join(tmp, "jobs")], check=True)
-        for job in jobs:
-            with open(job["model"] + ".json") as f_:
-                r = json.load(f_)
-            if "error" in r:
-                print(f"{job['name']}: {r['error']}", file=sys.stderr)
-                continue
-            results[job["name"]] = [np.fromfile(o["file"], np.dtype(o["type"])).reshape(o["dims"]) for o in r["outputs"]]
+        subprocess.run(["node", os.path.join(HERE, "run_ort.mjs"), f"{tmp}/jobs.json"], check=True)
+        for c, job in zip(todo, jobs):
+            if os.path.exists(job["out"] + ".json"):
+                with open(job["out"] + ".json") as r:
+                    results[c["name"]] = [np.fromfile(o["file"], np.dtype(o["type"])).reshape(o["dims"]) for o in json.load(r)]
     return results
 
 
 def main():
-    names = sys.argv[2:]
+    names = sys.argv[1:]
     todo = [c for c in cases if not names or c["name"] in names]
-    results = oracle(sys.argv[1], [c for c in todo if not c["want"]])
+    results = oracle([c for c in todo if not c["want"]])
     for c in todo:
         c["want"] = c["want"] or results.get(c["name"])
         if not c["want"]:
