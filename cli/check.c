@@ -180,6 +180,23 @@ static void import_options(const Check *k, ImportOptions *o, WqArena *a, int n, 
 	}
 }
 
+/* Does the data have the shapes that the model declares? Some stored data has not (a [1] for a scalar). */
+static bool data_fits(const WqModule *m, int n, const char *const *names, WqFileValue *const *in)
+{
+	for (int i = 0; i < m->main->inputs.n; i++)
+		for (int k = 0; k < n; k++) {
+			const WqType *t = &m->main->inputs.v[i]->type;
+			if (in[k]->type.kind != WQ_TENSOR || t->rank < 0 || strcmp(m->main->inputs.v[i]->name, names[k]))
+				continue;
+			if (t->rank != in[k]->t->rank)
+				return false;
+			for (int d = 0; d < t->rank; d++)
+				if (wq_dim_static(t->dim[d]) && t->dim[d] != in[k]->t->dim[d])
+					return false;
+		}
+	return true;
+}
+
 static WqModule *import_for(const Check *k, OnnxModel *model, WqArena *a, int n, const char *const *names, WqFileValue *const *in)
 {
 	ImportOptions o = { .n_dims = k->c.dims.n, .fold = wq_engine_fold };
@@ -193,7 +210,9 @@ static WqModule *import_for(const Check *k, OnnxModel *model, WqArena *a, int n,
 	if (WQ_TRY(&t)) {
 		m = onnx_import(model, &o);
 		wq_try_end(&t);
-		return m;
+		if (data_fits(m, n, names, in))
+			return m;
+		wq_module_free(m);
 	}
 	/* What needs shapes that the model does not tell may still be clear for this data. */
 	import_options(k, &o, a, n, names, in, true);

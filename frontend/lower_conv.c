@@ -18,6 +18,7 @@ static int64_t group_of(Lower *L)
 
 WqValue *lo_conv(Lower *L, WqValue *x, WqValue *w, WqValue *bias)
 {
+	x = lo_with_rank(L, x, lo_rank(L, w));
 	LoWindow win = lo_window(L, x, w);
 
 	lo_window_resolve(L, &win, x);

@@ -153,7 +153,7 @@ static WqValue *steps_first(Lower *L, const Cell *c, WqValue *x) /* swaps the fi
 
 static void read_cell(Lower *L, Cell *c)
 {
-	WqValue *x = lo_need(L, 0);
+	WqValue *x = lo_with_rank(L, lo_need(L, 0), 3);
 
 	if (lo_rank(L, x) != 3 || lo_rank(L, lo_need(L, 2)) != 3)
 		lo_bad(L, "the input and the weights must have rank 3");
@@ -172,7 +172,7 @@ static void read_cell(Lower *L, Cell *c)
 	if (lo_in(L, 4))
 		c->lens = lo_cast(L, lo_in(L, 4), WQ_I64);
 	for (int i = 0; i < c->n_states; i++)
-		c->init[i] = steps_first(L, c, lo_in(L, 5 + i));
+		c->init[i] = steps_first(L, c, lo_in(L, 5 + i) ? lo_with_rank(L, lo_in(L, 5 + i), 3) : NULL);
 }
 
 static WqValue *pick(Lower *L, WqValue *x, int i) /* x[i] */
