@@ -1,21 +1,12 @@
-/* import_test: models in text are imported, verified, run, and their outputs printed; or refused with a message. */
-#include "engine/engine.h"
-#include "frontend/frontend.h"
-#include "tests/onnx_text.h"
+/* import_test: what the importer itself does: order, names, opsets, functions, control flow, sequences. */
+#include "tests/onnx_case.h"
 #include "tests/test.h"
 
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers" /* few cases have dims */
 
-typedef struct Case {
-	const char *name, *model;
-	int code;         /* WQ_OK: `want` is the outputs; else it is a part of the message, and code its code */
-	const char *want;
-	ImportDim dims[2];
-} Case;
-
 #define HEAD "<opset_import: [\"\" : 18]> "
 
-static const Case cases[] = {
+static const OnnxCase cases[] = {
 	/* ---- order and names */
 	{ "unsorted", HEAD "g () => (float[2] y) <float[2] a = {1, -2}> { y = Neg(t)  t = Abs(a) }", 0, "y f32[2] {-1 -2}" },
 	{ "unsorted through a nested graph",
@@ -191,76 +182,6 @@ static const Case cases[] = {
 		0, "a bool[] {1}; b bool[] {0}; y f32[2] {1 2}" },
 };
 
-/* ---- running ------------------------------------------------------------------------------------------- */
-
-/* Ones of the input's type, as text: `y f32[2] {1 2}`. */
-static WqRt *ones(const WqValue *v)
-{
-	int64_t dim[WQ_MAX_RANK];
-	for (int i = 0; i < v->type.rank; i++)
-		dim[i] = wq_dim_static(v->type.dim[i]) ? v->type.dim[i] : 1;
-	WqRt *r = wq_rt_tensor(v->type.dtype, v->type.rank, dim);
-	for (int64_t i = 0; i < wq_tensor_count(&r->t); i++)
-		wq_tensor_set_f(&r->t, i, 1);
-	return r;
-}
-
-static void print_value(WqStr *s, const char *name, const WqTensor *t)
-{
-	wq_str_printf(s, "%s%s %s[", s->n ? "; " : "", name, wq_dtype(t->dtype)->text);
-	for (int i = 0; i < t->rank; i++)
-		wq_str_printf(s, "%s%lld", i ? "," : "", (long long)t->dim[i]);
-	wq_str_printf(s, "] {");
-	for (int64_t i = 0; i < wq_tensor_count(t); i++)
-		wq_str_printf(s, "%s%g", i ? " " : "", wq_tensor_get_f(t, i));
-	wq_str_printf(s, "}");
-}
-
-static void run_model(WqModule *m, WqStr *out)
-{
-	WqEngine *e = wq_engine_new(m, &(WqEngineOptions){ .threads = 1 });
-	WqRt *in[8], *res[8];
-	for (int i = 0; i < m->main->inputs.n; i++)
-		in[i] = ones(m->main->inputs.v[i]);
-	wq_engine_run(e, in, res);
-	for (int i = 0; i < m->main->outputs.n; i++) {
-		print_value(out, m->main->outputs.v[i].name, &res[i]->t);
-		wq_rt_unref(res[i]);
-	}
-	for (int i = 0; i < m->main->inputs.n; i++)
-		wq_rt_unref(in[i]);
-	wq_engine_free(e);
-}
-
-static void run_case(const Case *c, bool fold)
-{
-	WqArena *a = wq_arena_new();
-	WqMapped bytes = onnx_text(a, c->model);
-	ImportOptions o = { .dims = c->dims, .fold = fold ? wq_engine_fold : NULL };
-	while (o.n_dims < 2 && c->dims[o.n_dims].name)
-		o.n_dims++;
-	OnnxModel *volatile model = NULL;
-	WqModule *volatile m = NULL;
-	WqTry t;
-	if (WQ_TRY(&t)) {
-		WqStr got = { .a = a }, faults = { .a = a };
-		model = onnx_open_memory(bytes.p, bytes.n, NULL);
-		m = onnx_import(model, &o);
-		CHECK_MSG(wq_verify(m, &faults), "%s: %s", c->name, faults.s);
-		CHECK_MSG(c->code == WQ_OK, "%s: accepted", c->name);
-		if (c->code == WQ_OK) {
-			run_model(m, &got);
-			CHECK_MSG(got.s && !strcmp(got.s, c->want), "%s: %s instead of %s", c->name, got.s, c->want);
-		}
-		wq_try_end(&t);
-	} else {
-		CHECK_MSG(c->code == t.err.code && strstr(t.err.text, c->want), "%s: error %d: %s", c->name, t.err.code, t.err.text);
-	}
-	wq_module_free(m);
-	onnx_close(model);
-	wq_arena_free(a);
-}
-
 /* A chain of functions each of which calls the next twice would be 2^60 nodes. */
 TEST(explosion)
 {
@@ -270,7 +191,7 @@ TEST(explosion)
 	for (int i = 0; i < 60; i++)
 		wq_str_printf(&s, "<domain: \"l\", opset_import: [\"\" : 18, \"l\" : 1]> f%d (a) => (c) { b = l.f%d(a) c = l.f%d(b) } ", i, i + 1, i + 1);
 	wq_str_printf(&s, "<domain: \"l\", opset_import: [\"\" : 18]> f60 (a) => (b) { b = Neg(a) } ");
-	run_case(&(Case){ "explosion", s.s, WQ_EINPUT, "expands to more than" }, false);
+	onnx_cases(1, &(OnnxCase){ "explosion", s.s, WQ_EINPUT, "expands to more than" });
 	wq_arena_free(a);
 }
 
@@ -286,15 +207,13 @@ TEST(depth)
 	for (int i = 0; i < 90; i++)
 		wq_str_printf(&s, " }> (c)");
 	wq_str_printf(&s, " }");
-	run_case(&(Case){ "depth", s.s, WQ_EINPUT, "nested" }, false);
+	onnx_cases(1, &(OnnxCase){ "depth", s.s, WQ_EINPUT, "nested" });
 	wq_arena_free(a);
 }
 
 TEST(cases)
 {
-	for (int i = 0; i < WQ_COUNTOF(cases); i++)
-		for (int fold = 0; fold < 2; fold++)
-			run_case(&cases[i], fold);
+	onnx_cases(WQ_COUNTOF(cases), cases);
 }
 
 TEST_MAIN(TEST_RUN(cases) TEST_RUN(explosion) TEST_RUN(depth))
