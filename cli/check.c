@@ -270,7 +270,7 @@ static Outcome run_folder(Check *k, const char *dir, WqStr *msg)
 	WqTry t;
 	OnnxModel *volatile model = NULL;
 	if (WQ_TRY(&t)) {
-		k->c.arena = wq_arena_new();
+		k->c.arena = cli_arena();
 		model = onnx_open(wq_sprintf(k->c.arena, "%s/model.onnx", dir));
 		int sets = 0;
 		for (;; sets++) {
@@ -282,7 +282,7 @@ static Outcome run_folder(Check *k, const char *dir, WqStr *msg)
 		if (!sets)
 			wq_fail(WQ_EINPUT, "no test_data_set_0 in %s", dir);
 		onnx_close(model);
-		wq_arena_free(k->c.arena);
+		cli_arena_done(k->c.arena);
 		wq_try_end(&t);
 		return PASS;
 	}
@@ -303,7 +303,7 @@ static Outcome fork_folder(Check *k, const char *dir, WqStr *msg)
 	if (pid == 0) {
 		close(fd[0]);
 		alarm((unsigned)k->timeout);
-		WqArena *a = wq_arena_new();
+		WqArena *a = cli_arena();
 		WqStr s = { .a = a };
 		Outcome o = run_folder(k, dir, &s);
 		if (s.n && write(fd[1], s.s, s.n) < 0)
@@ -331,7 +331,7 @@ static Outcome fork_folder(Check *k, const char *dir, WqStr *msg)
 int verb_check(int argc, char **argv)
 {
 	Check k = { .rtol = 1e-3, .atol = 1e-7, .timeout = 60 };
-	k.c.arena = wq_arena_new();
+	k.c.arena = cli_arena();
 	WQ_VEC(const char *) dirs = { 0 };
 	for (int i = 1; i < argc; i++) {
 		const char *v;
@@ -365,6 +365,6 @@ int verb_check(int argc, char **argv)
 			printf("%s %s%s%s\n", word[o], dirs.v[i], msg.n ? ": " : "", msg.n ? msg.s : "");
 	}
 	printf("%d passed, %d failed, %d skipped\n", count[PASS], count[FAIL], count[SKIP]);
-	wq_arena_free(k.c.arena);
+	cli_arena_done(k.c.arena);
 	return count[FAIL] ? WQ_ECHECK : count[SKIP] ? WQ_EUNSUPPORTED : WQ_OK;
 }

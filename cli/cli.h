@@ -7,6 +7,10 @@
 
 typedef int VerbFn(int argc, char **argv); /* argv[0] is the verb; returns the exit code */
 
+/* Arenas of the program: what an error leaves behind is freed before exit. Done in any order. */
+WqArena *cli_arena(void);
+void cli_arena_done(WqArena *a);
+
 /* Options that several verbs take. */
 typedef struct Common {
 	WqArena *arena;
@@ -29,6 +33,6 @@ double option_number(const char *name, const char *text); /* fails on what is no
 /* Loads the model and runs -O's passes; fails as the library's error says. The model goes with the arena. */
 wqcc_model *common_load(Common *c, const char *path);
 
-VerbFn verb_compile, verb_check, verb_run, verb_inspect, verb_support;
+VerbFn verb_compile, verb_run, verb_check, verb_eval, verb_inspect, verb_support;
 
 #endif

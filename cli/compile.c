@@ -31,7 +31,7 @@ static void options(Compile *k, int argc, char **argv)
 
 int verb_compile(int argc, char **argv)
 {
-	Compile k = { .c.arena = wq_arena_new() };
+	Compile k = { .c.arena = cli_arena() };
 	options(&k, argc, argv);
 	int what = !strcmp(k.emit, "ir") ? WQCC_IR : !strcmp(k.emit, "onnx") ? WQCC_ONNX : -1;
 	if (what < 0)
@@ -42,6 +42,6 @@ int verb_compile(int argc, char **argv)
 	wqcc_error err;
 	if (wqcc_emit(m, what, k.out ? k.out : "-", &err))
 		wq_fail(err.code, "%s", err.message);
-	wq_arena_free(k.c.arena);
+	cli_arena_done(k.c.arena);
 	return WQ_OK;
 }

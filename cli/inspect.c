@@ -28,7 +28,7 @@ static int unsupported(Common *c, const wqcc_error *err, bool json)
 
 int verb_inspect(int argc, char **argv)
 {
-	Common c = { .arena = wq_arena_new() };
+	Common c = { .arena = cli_arena() };
 	const char *model = NULL;
 	bool json = false;
 	for (int i = 1; i < argc; i++) {
@@ -60,6 +60,6 @@ int verb_inspect(int argc, char **argv)
 		snprintf(err.message, sizeof err.message, "%s", t.err.text);
 		rc = unsupported(&c, &err, json);
 	}
-	wq_arena_free(c.arena);
+	cli_arena_done(c.arena);
 	return rc;
 }

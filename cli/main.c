@@ -10,9 +10,29 @@ static const struct {
 	  "[compile] MODEL -emit ir|onnx [-o OUT]   write the model's core IR, or the model back as ONNX" },
 	{ "run", verb_run, "run MODEL [--input NAME=FILE]... [--output DIR]   evaluate on .npy, .npz or .pb files" },
 	{ "check", verb_check, "check DIR...   run folders in the layout of ONNX's tests and compare" },
+	{ "eval", verb_eval, "eval MODEL --data FILE.npz --metric top1|top5|ppl|mse   accuracy on labelled data" },
 	{ "inspect", verb_inspect, "inspect MODEL [--json]   operators, parameters, work, weights" },
 	{ "support", verb_support, "support   the ONNX operators that are read, as Markdown" },
 };
+
+static WqArena *arenas[8];
+
+WqArena *cli_arena(void)
+{
+	for (int i = 0; i < WQ_COUNTOF(arenas); i++)
+		if (!arenas[i])
+			return arenas[i] = wq_arena_new();
+	WQ_BUG("the program has more arenas than expected");
+}
+
+void cli_arena_done(WqArena *a)
+{
+	for (int i = 0; i < WQ_COUNTOF(arenas); i++)
+		if (arenas[i] == a) {
+			arenas[i] = NULL;
+			wq_arena_free(a);
+		}
+}
 
 static void usage(FILE *f)
 {
@@ -32,11 +52,11 @@ static void usage(FILE *f)
 
 static int help_passes(void)
 {
-	WqArena *a = wq_arena_new();
+	WqArena *a = cli_arena();
 	WqStr s = { .a = a };
 	wq_pass_list(&s);
 	printf("%s", s.s);
-	wq_arena_free(a);
+	cli_arena_done(a);
 	return WQ_OK;
 }
 
@@ -75,5 +95,7 @@ int main(int argc, char **argv)
 		return rc;
 	}
 	fprintf(stderr, "wqcc: %s\n", t.err.text);
+	for (int i = WQ_COUNTOF(arenas); i-- > 0;)
+		cli_arena_done(arenas[i]);
 	return t.err.code == WQ_ENOMEM ? WQ_EINPUT : t.err.code;
 }

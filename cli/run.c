@@ -131,7 +131,7 @@ static void free_values(void *v) { wqcc_values_free(v); }
 
 int verb_run(int argc, char **argv)
 {
-	Run r = { .c.arena = wq_arena_new() };
+	Run r = { .c.arena = cli_arena() };
 	options(&r, argc, argv);
 	wqcc_model *m = common_load(&r.c, r.model);
 	struct timespec t0, t1;
@@ -158,6 +158,6 @@ int verb_run(int argc, char **argv)
 		fprintf(stderr, "%.3f ms, peak memory %lld bytes, largest live set %lld bytes\n",
 			(double)(t1.tv_sec - t0.tv_sec) * 1e3 + (double)(t1.tv_nsec - t0.tv_nsec) / 1e6, (long long)peak, (long long)live);
 	}
-	wq_arena_free(r.c.arena);
+	cli_arena_done(r.c.arena);
 	return WQ_OK;
 }
