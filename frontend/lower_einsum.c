@@ -261,6 +261,16 @@ static void classify(Lower *L, const Term *a, const Term *b, const bool *keep, L
 		lo_unsupported(L, "more than %d axes", WQ_MAX_RANK);
 }
 
+/* The size of a label of a, b or both: a symbol may turn out to be 1 on one side. */
+static WqDim broadcast_size(Lower *L, const Term *a, const Term *b, int label)
+{
+	int in_a = find(a, label), in_b = find(b, label);
+	if (in_a < 0)
+		return b->v->type.dim[in_b];
+	WqDim d = a->v->type.dim[in_a];
+	return in_b < 0 || b->v->type.dim[in_b] == d ? d : wq_dim_bcast(L->m, d, b->v->type.dim[in_b]);
+}
+
 static Term contract(Einsum *e, Term a, Term b, const bool *keep)
 {
 	Lower *L = e->L;
@@ -273,8 +283,8 @@ static Term contract(Einsum *e, Term a, Term b, const bool *keep)
 	const Labels *kept[] = { &batch, &left, &right };
 	for (int g = 0; g < 3; g++)
 		for (int i = 0; i < kept[g]->n; i++) {
-			int label = kept[g]->v[i], at = find(&a, label);
-			dim[y.n] = at >= 0 ? a.v->type.dim[at] : b.v->type.dim[find(&b, label)];
+			int label = kept[g]->v[i];
+			dim[y.n] = broadcast_size(L, &a, &b, label);
 			y.label[y.n++] = label;
 		}
 	if (sum.n) {

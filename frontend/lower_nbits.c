@@ -80,18 +80,28 @@ WqValue *lq_unpack(Lower *L, WqValue *bytes, int64_t rows, int64_t keep, int bit
 	return q;
 }
 
-/* A constant [rows, n] of equal integers. */
-static WqValue *filled(Lower *L, WqDtype t, int64_t rows, int64_t n, int v)
+/* A constant of n equal integers. */
+static WqValue *filled(Lower *L, WqDtype t, int64_t n, int v)
 {
 	WqTensor *q = WQ_NEW(L->m->arena, WqTensor);
 	int bits = wq_dtype(t)->bits;
-	int64_t bytes = (int64_t)wq_packed_bytes(t, wq_shape_count(2, (int64_t[]){ rows, n }, "zero points"));
-	*q = (WqTensor){ .dtype = t, .packed = bits < 8, .rank = 2, .dim = { rows, n } };
-	q->data = wq_alloc(L->m->arena, (size_t)bytes);
+	size_t bytes = wq_packed_bytes(t, n);
+	*q = (WqTensor){ .dtype = t, .packed = bits < 8, .rank = 1, .dim = { n }, .data = wq_alloc(L->m->arena, bytes) };
 	for (int at = bits; at < 8; at += bits)
 		v |= v << bits;
-	memset(q->data, v, (size_t)bytes);
+	memset(q->data, v, bytes);
 	return wq_const(L->g, NULL, q);
+}
+
+/* The zero points, for these scales, of numbers q that have none: half of their range. A constant where the weight is one: its
+ * size is bounded by the file's then. */
+static WqValue *half_range(Lower *L, const WqValue *scales, const WqValue *q, int bits)
+{
+	int rank = lo_rank(L, scales), half = 1 << (bits - 1);
+	const WqDim *dim = scales->type.dim;
+	if (q->data && scales->data)
+		return lo_reshape(L, filled(L, lo_type_of(q), wq_type_count(L->m, &scales->type), half), rank, dim);
+	return lo_expand(L, wq_const_int(L->g, lo_type_of(q), half), rank, dim);
 }
 
 /* ---- attributes ---------------------------------------------------------------------------------------------- */
@@ -140,7 +150,7 @@ static WqValue *read_zeros(Lower *L, const NBits *w, WqValue *v)
 {
 	WqDtype t = lo_type_of(w->q);
 	if (!v)
-		return filled(L, t, w->n, w->blocks, 1 << (w->bits - 1));
+		return half_range(L, w->scales, w->q, w->bits);
 	if (lo_type_of(v) == WQ_U8) {
 		WqValue *z = lq_unpack(L, v, w->n, w->blocks, w->bits, false);
 		return lo_cast(L, z, t); /* one of the two may be a constant and the other not */
@@ -150,15 +160,12 @@ static WqValue *read_zeros(Lower *L, const NBits *w, WqValue *v)
 	return z ? wq_const(L->g, NULL, z) : v;
 }
 
-/* Which block each k belongs to: an operand, or i64[K] of k / block. */
+/* Which block each k belongs to: an operand, or k / block. */
 static WqValue *block_of(Lower *L, const NBits *w)
 {
 	if (w->group)
 		return lo_slice(L, w->group, 0, 0, w->k, 1);
-	WqTensor *t = wq_tensor_new(L->m, WQ_I32, 1, &w->k);
-	for (int64_t i = 0; i < w->k; i++)
-		wq_tensor_set_i(t, i, i / w->block);
-	return wq_const(L->g, NULL, t);
+	return lo2(L, OP_Div, lo_range(L, w->k), wq_const_int(L->g, WQ_I64, w->block));
 }
 
 static WqValue *spread(Lower *L, const NBits *w, WqValue *per_block)
@@ -308,16 +315,6 @@ static void read_float_blocks(Lower *L, Blocks *b)
 	b->scales = lo_expand(L, b->scales, rank, dim);
 }
 
-static WqValue *half_range(Lower *L, const WqValue *scales, WqDtype t, int bits)
-{
-	int rank = lo_rank(L, scales), half = 1 << (bits - 1);
-	const WqDim *dim = scales->type.dim;
-	WqDim count = wq_type_count(L->m, &scales->type);
-	if (wq_dim_static(count))
-		return lo_reshape(L, filled(L, t, 1, count, half), rank, dim);
-	return lo_expand(L, wq_const_int(L->g, t, half), rank, dim);
-}
-
 static Blocks read_blocks(Lower *L)
 {
 	Blocks b = { .q = lo_need(L, 0), .scales = lo_need(L, 2), .zeros = lo_in(L, 3) };
@@ -337,7 +334,7 @@ static Blocks read_blocks(Lower *L)
 	if (b.zeros)
 		b.zeros = lo_cast(L, unpack_last(L, b.zeros, bits, lo_dim(L, b.scales, -1)), lo_type_of(b.q));
 	else
-		b.zeros = half_range(L, b.scales, lo_type_of(b.q), bits);
+		b.zeros = half_range(L, b.scales, b.q, bits);
 	return b;
 }
 

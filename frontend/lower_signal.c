@@ -7,6 +7,7 @@
 
 #include "frontend/lower.h"
 
+enum { MOST_TABLE = 1 << 22 }; /* elements of a table that is stored */
 #define TWO_PI 6.28318530717958647692528676655900577
 
 static WqValue *add(Lower *L, WqValue *a, WqValue *b) { return lo2(L, OP_Add, a, b); }
@@ -68,10 +69,31 @@ typedef struct Tables {
 	WqValue *cosine, *sine;
 } Tables;
 
+/* The tables as constants; only their products with what comes in are left to the run. */
+static Tables constant_tables(const Dft *d, int64_t terms, int64_t length, int64_t results, bool by_rows, WqDtype t)
+{
+	int64_t dim[] = { by_rows ? results : terms, by_rows ? terms : results };
+	WqTensor *c = wq_tensor_new(d->L->m, t, 2, dim), *s = wq_tensor_new(d->L->m, t, 2, dim);
+	for (int64_t i = 0; i < terms; i++) {
+		double weight = !d->inverse ? 1 : (!d->onesided || 2 * i % length == 0 ? 1.0 : 2.0) / (double)length;
+		for (int64_t k = 0; k < results; k++) {
+			double angle = TWO_PI / (double)length * (double)(i * k % length);
+			int64_t at = by_rows ? k * terms + i : i * results + k;
+			wq_tensor_set_f(c, at, cos(angle) * weight);
+			wq_tensor_set_f(s, at, sin(angle) * weight);
+		}
+	}
+	return (Tables){ wq_const(d->L->g, NULL, c), wq_const(d->L->g, NULL, s) };
+}
+
 /* [terms, results], or [results, terms] if by_rows. The angle's product of indices is reduced before it is rounded. */
 static Tables dft_tables(const Dft *d, WqDim terms, bool by_rows, WqDtype t)
 {
 	Lower *L = d->L;
+	double length, results;
+	if (wq_dim_static(terms) && lo_const_scalar(L, d->length, &length) && lo_const_scalar(L, dft_results(d), &results) &&
+		length >= 1 && results >= 0 && results * (double)terms <= MOST_TABLE)
+		return constant_tables(d, terms, (int64_t)length, (int64_t)results, by_rows, t);
 	WqValue *term = lo_range(L, terms), *result = count_to(L, dft_results(d));
 	if (by_rows)
 		result = column(L, result);
@@ -298,6 +320,14 @@ void lower_STFT(Lower *L)
 
 /* ---- windows ------------------------------------------------------------------------------------------------------ */
 
+static WqDtype output_type(Lower *L)
+{
+	WqDtype t = lo_dtype(L, "output_datatype", WQ_F32);
+	if (!wq_dtype_in(t, WQ_M_NUM))
+		lo_bad(L, "output_datatype is %s", wq_dtype(t)->text);
+	return t;
+}
+
 /* a - b cos(2 pi n / N) + c cos(4 pi n / N) for n = 0 .. size-1; N is size, or size - 1 if not periodic */
 static void cosine_window(Lower *L, double a, double b, double c)
 {
@@ -308,7 +338,7 @@ static void cosine_window(Lower *L, double a, double b, double c)
 	WqValue *y = plus(L, times(L, lo1(L, OP_Cos, angle), -b), a);
 	if (c != 0)
 		y = add(L, y, times(L, lo1(L, OP_Cos, times(L, angle, 2)), c));
-	lo_out(L, 0, lo_cast(L, y, lo_dtype(L, "output_datatype", WQ_F32)));
+	lo_out(L, 0, lo_cast(L, y, output_type(L)));
 }
 
 void lower_HannWindow(Lower *L)
@@ -351,6 +381,46 @@ static WqValue *mel_points(Lower *L, WqValue *n, WqValue *dft_length, WqValue *r
 	return lo1(L, OP_Floor, quot(L, mul(L, plus(L, f64(L, dft_length), 1), hertz), f64(L, rate)));
 }
 
+/* What bin j has of the triangle over three points. */
+static double triangle(double j, const double *p)
+{
+	if (j >= p[1] && j < p[2])
+		return (p[2] - j) / (p[2] - p[1]);
+	if (j < p[0] || j > p[1])
+		return 0;
+	return p[1] == p[0] ? 1 : (j - p[0]) / (p[1] - p[0]);
+}
+
+/* The weights from constant operands, as a constant. */
+static bool constant_mel(Lower *L, WqDtype t)
+{
+	double n, length, rate, edge[2];
+	if (!lo_const_scalar(L, lo_need(L, 0), &n) || !lo_const_scalar(L, lo_need(L, 1), &length) ||
+		!lo_const_scalar(L, lo_need(L, 2), &rate) || !lo_const_scalar(L, lo_need(L, 3), &edge[0]) ||
+		!lo_const_scalar(L, lo_need(L, 4), &edge[1]) || !(n >= 1 && length >= 0 && rate > 0))
+		return false;
+	double bins = floor(length / 2) + 1;
+	if (n > MOST_TABLE || length > MOST_TABLE || n * bins > MOST_TABLE)
+		return false;
+	int64_t dim[] = { (int64_t)bins, (int64_t)n };
+	WqTensor *w = wq_tensor_new(L->m, t, 2, dim);
+	bool narrow = lo_type_of(lo_need(L, 3)) != WQ_F64; /* the steps on the mel scale are of the edges' type */
+	for (int i = 0; i < 2; i++) {
+		edge[i] = 2595 * log10(1 + edge[i] / 700);
+		if (narrow)
+			edge[i] = (float)edge[i];
+	}
+	double step = narrow ? (float)(((float)edge[1] - (float)edge[0]) / (float)(n + 2)) : (edge[1] - edge[0]) / (n + 2);
+	double *point = WQ_NEW_N(L->m->arena, double, n + 2);
+	for (int64_t i = 0; i < dim[1] + 2; i++)
+		point[i] = floor((length + 1) * (700 * (pow(10, ((double)i * step + edge[0]) / 2595) - 1)) / rate);
+	for (int64_t j = 0; j < dim[0]; j++)
+		for (int64_t i = 0; i < dim[1]; i++)
+			wq_tensor_set_f(w, j * dim[1] + i, triangle((double)j, point + i));
+	lo_out(L, 0, wq_const(L->g, NULL, w));
+	return true;
+}
+
 static WqValue *no_less(Lower *L, WqValue *a, WqValue *b)
 {
 	return lo2(L, OP_LessOrEqual, b, a);
@@ -359,6 +429,9 @@ static WqValue *no_less(Lower *L, WqValue *a, WqValue *b)
 /* Column i rises from point i to 1 at point i+1 and falls to 0 at point i+2; rows are bins. */
 void lower_MelWeightMatrix(Lower *L)
 {
+	WqDtype t = output_type(L);
+	if (constant_mel(L, t))
+		return;
 	WqValue *n = integer(L, lo_need(L, 0)), *length = integer(L, lo_need(L, 1)), *rate = integer(L, lo_need(L, 2));
 	WqValue *points = mel_points(L, n, length, rate), *edge[3];
 	for (int i = 0; i < 3; i++) {
@@ -373,5 +446,5 @@ void lower_MelWeightMatrix(Lower *L)
 	WqValue *falling = lo2(L, OP_And, no_less(L, bin, edge[1]), lo2(L, OP_Less, bin, edge[2]));
 	WqValue *y = lo3(L, OP_Where, rising, up, zero);
 	y = lo3(L, OP_Where, falling, quot(L, sub(L, edge[2], bin), fall), y);
-	lo_out(L, 0, lo_cast(L, y, lo_dtype(L, "output_datatype", WQ_F32)));
+	lo_out(L, 0, lo_cast(L, y, t));
 }
