@@ -18,19 +18,20 @@ static void gather_part(void *arg, int64_t begin, int64_t end)
 {
 	const Gather *g = arg;
 	size_t bytes = (size_t)g->inner * g->size;
-#define PICK(T) do { \
-	const T *s = (const T *)g->src; \
-	T *d = (T *)g->dst; \
-	for (int64_t r = begin; r < end; r++) { \
-		int64_t o = r / g->n_idx; \
-		d[r] = s[o * g->entries + g->idx[r - o * g->n_idx]]; \
-	} \
-} while (0)
+	/* memcpy of a constant size is a load and a store, aligned or not */
+#define PICK(N) \
+	case N: \
+		for (int64_t r = begin; r < end; r++) { \
+			int64_t o = r / g->n_idx, k = o * g->entries + g->idx[r - o * g->n_idx]; \
+			memcpy(g->dst + r * N, g->src + k * N, N); \
+		} \
+		return;
 	switch (bytes) {
-	case 1: PICK(uint8_t); return;
-	case 2: PICK(uint16_t); return;
-	case 4: PICK(uint32_t); return;
-	case 8: PICK(uint64_t); return;
+		PICK(1)
+		PICK(2)
+		PICK(4)
+		PICK(8)
+		PICK(16)
 	}
 #undef PICK
 	for (int64_t r = begin; r < end; r++) {
