@@ -191,8 +191,9 @@ void eval_binary(WqCall *c)
 	EwPlan p;
 	ew_plan(&p, &c->out[0], 2, c->in);
 	WqDtype t = c->in[0]->dtype;
-	Binary b = {&p, choose(c->node, t), c->in[0]->data, c->in[1]->data, c->out[0].data, wq_dtype_size(t), t,
-		ew_moves(&p, 0), ew_moves(&p, 1)};
+	const void *data[] = {c->in[0]->data, c->in[1]->data};
+	ew_repeat(&p, data, wq_dtype_size(t), c->tmp);
+	Binary b = {&p, choose(c->node, t), data[0], data[1], c->out[0].data, wq_dtype_size(t), t, ew_moves(&p, 0), ew_moves(&p, 1)};
 	WQ_ASSERT(b.fn);
 	ew_run(c, &p, 0.5, ew_is_half(t) ? half_row : binary_row, &b);
 }

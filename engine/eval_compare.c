@@ -101,7 +101,9 @@ void eval_compare(WqCall *c)
 {
 	EwPlan p;
 	ew_plan(&p, &c->out[0], 2, c->in);
-	Compare k = {&p, c->in[0]->data, c->in[1]->data, c->out[0].data, c->in[0]->dtype, c->node->op, ew_moves(&p, 0),
+	const void *data[] = {c->in[0]->data, c->in[1]->data};
+	ew_repeat(&p, data, wq_dtype_size(c->in[0]->dtype), c->tmp);
+	Compare k = {&p, data[0], data[1], c->out[0].data, c->in[0]->dtype, c->node->op, ew_moves(&p, 0),
 		ew_moves(&p, 1)};
 	ew_run(c, &p, 1, compare_row, &k);
 }

@@ -49,6 +49,33 @@ void ew_plan(EwPlan *p, const WqTensor *out, int n_op, const WqTensor *const *op
 	reverse(p);
 }
 
+void ew_repeat(EwPlan *p, const void **data, size_t size, WqArena *tmp)
+{
+	int64_t width = p->dim[1], rows = p->dim[0], times = 1024 / (width + 1);
+	int which = -1;
+	if (p->rank != 2 || times < 2 || rows < 2 * times)
+		return;
+	for (int k = 0; k < p->n_op; k++) {
+		bool repeats = p->step[k][0] == 0 && p->step[k][1] == 1;
+		bool dense = p->step[k][0] == width && p->step[k][1] == 1, single = p->step[k][0] == 0 && p->step[k][1] == 0;
+		if (repeats && which < 0)
+			which = k;
+		else if (!dense && !single)
+			return;
+	}
+	if (which < 0)
+		return;
+	size_t row = (size_t)width * size;
+	char *tile = wq_alloc_n(tmp, (size_t)times, row);
+	for (int64_t i = 0; i < times; i++)
+		memcpy(tile + (size_t)i * row, data[which], row);
+	data[which] = tile;
+	p->dim[0] = (rows + times - 1) / times; /* the last row may be a part of one */
+	p->dim[1] = width * times;
+	for (int k = 0; k < p->n_op; k++)
+		p->step[k][0] *= times;
+}
+
 void ew_walk(const EwPlan *p, int64_t begin, int64_t end, EwRow *row, void *arg)
 {
 	int64_t idx[WQ_MAX_RANK] = {0}, off[3] = {0};
@@ -163,12 +190,27 @@ typedef struct Choice {
 #define CHOOSE(T) do { \
 	const T *x = (const T *)w->x + off[1], *y = (const T *)w->y + off[2]; \
 	T *o = (T *)w->out + at; \
-	WQ_IVDEP \
-	for (int64_t i = 0; i < n; i++) \
-		o[i] = c[i * sc] ? x[i * sx] : y[i * sy]; \
+	if (sc && sx && sy) { \
+		WQ_IVDEP \
+		for (int64_t i = 0; i < n; i++) \
+			o[i] = c[i] ? x[i] : y[i]; \
+	} else if (sc && sx) { \
+		T v = *y; \
+		WQ_IVDEP \
+		for (int64_t i = 0; i < n; i++) \
+			o[i] = c[i] ? x[i] : v; \
+	} else if (sc && sy) { \
+		T v = *x; \
+		WQ_IVDEP \
+		for (int64_t i = 0; i < n; i++) \
+			o[i] = c[i] ? v : y[i]; \
+	} else { \
+		for (int64_t i = 0; i < n; i++) \
+			o[i] = c[i * sc] ? x[i * sx] : y[i * sy]; \
+	} \
 } while (0)
 
-static void where_row(void *arg, const int64_t *off, int64_t at, int64_t n)
+WQ_CLONES static void where_row(void *arg, const int64_t *off, int64_t at, int64_t n)
 {
 	const Choice *w = arg;
 	const uint8_t *c = w->cond + off[0];

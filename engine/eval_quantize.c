@@ -51,16 +51,41 @@ static int64_t run_length(const Quant *q, int64_t at)
 	return q->block ? (q->block - a % q->block < q->n - a ? q->block - a % q->block : q->n - a) : q->n - a;
 }
 
+/* Blocks along the last axis are short: their parameters are written out for EW_BLOCK elements. */
+static const float *spread(const Quant *q, const float *p, bool one, int64_t at, int64_t n, float *buf, int *step)
+{
+	if (!p || one)
+		return param(q, p, one, at, step);
+	for (int64_t i = 0; i < n;) {
+		int64_t k = run_length(q, at + i);
+		k = k < n - i ? k : n - i;
+		const float v = *param(q, p, one, at + i, step);
+		for (int64_t j = 0; j < k; j++)
+			buf[i + j] = v;
+		i += k;
+	}
+	*step = 1;
+	return buf;
+}
+
 static void runs(const Quant *q, int64_t begin, int64_t end, RunFn *fn)
 {
-	bool single = q->scale_one && (!q->zero || q->zero_one);
+	bool single = q->scale_one && (!q->zero || q->zero_one), blocks = !single && q->block && q->inner == 1;
+	float sbuf[EW_BLOCK], zbuf[EW_BLOCK];
 	for (int64_t at = begin; at < end;) {
 		int64_t n = end - at;
-		if (!single && run_length(q, at) < n)
+		if (!single && !blocks && run_length(q, at) < n)
 			n = run_length(q, at);
 		n = n < EW_BLOCK ? n : EW_BLOCK;
 		int ss, zs;
-		const float *s = param(q, q->scale, q->scale_one, at, &ss), *z = param(q, q->zero, q->zero_one, at, &zs);
+		const float *s, *z;
+		if (blocks) {
+			s = spread(q, q->scale, q->scale_one, at, n, sbuf, &ss);
+			z = spread(q, q->zero, q->zero_one, at, n, zbuf, &zs);
+		} else {
+			s = param(q, q->scale, q->scale_one, at, &ss);
+			z = param(q, q->zero, q->zero_one, at, &zs);
+		}
 		fn(q, at, n, s, ss, z, zs);
 		at += n;
 	}
@@ -143,9 +168,12 @@ WQ_CLONES static void scale_f32(const float *v, const float *z, int zs, const fl
 	if (!zs && !ss)
 		for (int64_t i = 0; i < n; i++)
 			o[i] = (v[i] - *z) * *s;
+	else if (!zs)
+		for (int64_t i = 0; i < n; i++)
+			o[i] = (v[i] - *z) * s[i];
 	else
 		for (int64_t i = 0; i < n; i++)
-			o[i] = (v[i] - z[i * zs]) * s[i * ss];
+			o[i] = (v[i] - z[i]) * s[i * ss];
 }
 
 static void dequantize_run(const Quant *q, int64_t at, int64_t n, const float *s, int ss, const float *z, int zs)

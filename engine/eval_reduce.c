@@ -123,17 +123,41 @@ enum { LANES = 16 };
 		a = init, b = acc[0]; \
 		return (JOIN); \
 	}
+/* Extremes of floats: comparisons drop NaN, so the lanes also remember whether there was one. */
+#define EXTREME(T, name, INIT, BETTER) \
+	WQ_CLONES static T name(const T *x, int64_t n, T init) \
+	{ \
+		T acc[LANES], r = init; \
+		int32_t nan[LANES] = {0}, any = init != init; \
+		int64_t i = 0; \
+		for (int l = 0; l < LANES; l++) \
+			acc[l] = (INIT); \
+		for (; i + LANES <= n; i += LANES) \
+			for (int l = 0; l < LANES; l++) { \
+				acc[l] = x[i + l] BETTER acc[l] ? x[i + l] : acc[l]; \
+				nan[l] |= x[i + l] != x[i + l]; \
+			} \
+		for (; i < n; i++) { \
+			r = x[i] BETTER r ? x[i] : r; \
+			any |= x[i] != x[i]; \
+		} \
+		for (int l = 0; l < LANES; l++) { \
+			r = acc[l] BETTER r ? acc[l] : r; \
+			any |= nan[l]; \
+		} \
+		return any ? (T)NAN : r; \
+	}
+EXTREME(float, f32_max, -INFINITY, >)
+EXTREME(float, f32_min, INFINITY, <)
+EXTREME(double, f64_max, -INFINITY, >)
+EXTREME(double, f64_min, INFINITY, <)
 #define LESS (b < a || b != b ? b : a)
 #define MORE (b > a || b != b ? b : a)
 
 ROW(float, double, f32_sum, 0, a + b, a + b)
 ROW(float, double, f32_prod, 1, a * b, a * b)
-ROW(float, float, f32_max, -INFINITY, MORE, MORE)
-ROW(float, float, f32_min, INFINITY, LESS, LESS)
 ROW(double, double, f64_sum, 0, a + b, a + b)
 ROW(double, double, f64_prod, 1, a * b, a * b)
-ROW(double, double, f64_max, -INFINITY, MORE, MORE)
-ROW(double, double, f64_min, INFINITY, LESS, LESS)
 ROW(uint64_t, uint64_t, u64_sum, 0, a + b, a + b)
 ROW(uint64_t, uint64_t, u64_prod, 1, a * b, a * b)
 ROW(uint64_t, uint64_t, u64_max, 0, (b > a ? b : a), (b > a ? b : a))

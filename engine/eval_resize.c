@@ -196,9 +196,9 @@ typedef struct Pass {
 	double fill;
 } Pass;
 
-/* Rows [begin, end) of outer x m. */
-#define PASS(name, T) \
-	WQ_CLONES static void name(void *arg, int64_t begin, int64_t end) \
+/* Rows [begin, end) of outer x m; and, for the last axis, lines [begin, end) of outer. */
+#define PASS(T, rows, lines) \
+	WQ_CLONES static void rows(void *arg, int64_t begin, int64_t end) \
 	{ \
 		const Pass *p = arg; \
 		const Axis *x = p->x; \
@@ -213,28 +213,40 @@ typedef struct Pass {
 					d[j] = (T)p->fill; \
 				continue; \
 			} \
-			if (p->inner == 1) { \
-				T v = 0; \
-				for (int k = 0; k < x->taps; k++) \
+			const T *a = s + idx[0] * p->inner, *b = s + idx[1] * p->inner; \
+			T wa = (T)w[0], wb = (T)w[1]; \
+			for (int64_t j = 0; j < p->inner; j++) \
+				d[j] = wa * a[j] + wb * b[j]; \
+			for (int k = 2; k < x->taps; k++) { \
+				a = s + idx[k] * p->inner; \
+				wa = (T)w[k]; \
+				for (int64_t j = 0; j < p->inner; j++) \
+					d[j] += wa * a[j]; \
+			} \
+		} \
+	} \
+	WQ_CLONES static void lines(void *arg, int64_t begin, int64_t end) \
+	{ \
+		const Pass *p = arg; \
+		const Axis *x = p->x; \
+		for (int64_t r = begin; r < end; r++) { \
+			const T *s = (const T *)p->src + r * x->n; \
+			T *d = (T *)p->dst + r * x->m; \
+			const int64_t *idx = x->idx; \
+			const double *w = x->w; \
+			for (int64_t i = 0; i < x->m; i++, idx += x->taps, w += x->taps) { \
+				T v = (T)w[0] * s[idx[0]] + (T)w[1] * s[idx[1]]; \
+				for (int k = 2; k < x->taps; k++) \
 					v += (T)w[k] * s[idx[k]]; \
-				*d = v; \
-				continue; \
+				d[i] = v; \
 			} \
-			for (int k = 0; k < x->taps; k++) { \
-				const T *row = s + idx[k] * p->inner; \
-				T wk = (T)w[k]; \
-				if (k == 0) \
-					for (int64_t j = 0; j < p->inner; j++) \
-						d[j] = wk * row[j]; \
-				else if (wk != 0) \
-					for (int64_t j = 0; j < p->inner; j++) \
-						d[j] += wk * row[j]; \
-			} \
+			for (int64_t i = 0; x->beyond && i < x->m; i++) \
+				d[i] = x->beyond[i] ? (T)p->fill : d[i]; \
 		} \
 	}
 
-PASS(pass_f32, float)
-PASS(pass_f64, double)
+PASS(float, rows_f32, lines_f32)
+PASS(double, rows_f64, lines_f64)
 
 static void *temporary(WqCall *c, int64_t count, WqDtype t)
 {
@@ -271,17 +283,24 @@ static void interpolate(WqCall *c, Axis *axes, double extrapolation)
 		v = temporary(c, n, work);
 		wq_convert(work, v, x->dtype, x->data, n, true, 'n');
 	}
-	for (int i = 0; i < x->rank; i++) {
+	int left = 0;
+	for (int i = 0; i < x->rank; i++)
+		left += axes[i].idx != NULL;
+	for (int i = x->rank - 1; i >= 0; i--) { /* the last axis first: it is the dearest, and there may be few rows yet */
 		if (!axes[i].idx)
 			continue;
 		dim[i] = axes[i].m;
 		int64_t rows = wq_product(dim, 0, i + 1), inner = wq_product(dim, i + 1, x->rank);
-		void *to = temporary(c, wq_mul_checked(rows, inner, "resize"), work);
-		Pass p = {&axes[i], v, to, inner, extrapolation};
-		wq_parallel(c, rows, 16384 / inner + 1, narrow ? pass_f32 : pass_f64, &p);
-		v = to;
+		bool into = --left == 0 && y->dtype == work;
+		Pass p = {&axes[i], v, into ? y->data : temporary(c, wq_mul_checked(rows, inner, "resize"), work), inner, extrapolation};
+		if (inner == 1)
+			wq_parallel(c, rows / axes[i].m, 8192 / axes[i].m + 1, narrow ? lines_f32 : lines_f64, &p);
+		else
+			wq_parallel(c, rows, 16384 / inner + 1, narrow ? rows_f32 : rows_f64, &p);
+		v = p.dst;
 	}
-	store(y, work, v, wq_tensor_count(y));
+	if (v != y->data)
+		store(y, work, v, wq_tensor_count(y));
 }
 
 /* ---- the operator ---------------------------------------------------------------------------------------------------- */

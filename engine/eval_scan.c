@@ -32,8 +32,48 @@ typedef struct Arg {
 } while (0)
 #define SAME(x) (x)
 
+enum { LANES = 16 };
+
+/* Neighbouring floats: the extreme by lanes, then its place. -1 if there is a NaN. */
+WQ_CLONES static int64_t arg_f32(const float *x, int64_t n, float sign, bool last)
+{
+	float top[LANES], best = sign * x[0];
+	int32_t nan[LANES] = {0}, any = 0;
+	int64_t i = 0;
+	for (int l = 0; l < LANES; l++)
+		top[l] = best;
+	for (; i + LANES <= n; i += LANES)
+		for (int l = 0; l < LANES; l++) {
+			float v = sign * x[i + l];
+			top[l] = v > top[l] ? v : top[l];
+			nan[l] |= v != v;
+		}
+	for (; i < n; i++) {
+		best = sign * x[i] > best ? sign * x[i] : best;
+		any |= x[i] != x[i];
+	}
+	for (int l = 0; l < LANES; l++) {
+		best = top[l] > best ? top[l] : best;
+		any |= nan[l];
+	}
+	if (any || best != best)
+		return -1;
+	if (last)
+		for (i = n - 1; sign * x[i] != best;)
+			i--;
+	else
+		for (i = 0; sign * x[i] != best;)
+			i++;
+	return i;
+}
+
 static int64_t arg_line(const Arg *a, int64_t from)
 {
+	if (a->x->dtype == WQ_F32 && a->inner == 1) {
+		int64_t at = arg_f32((const float *)a->x->data + from, a->n, a->least ? -1 : 1, a->last);
+		if (at >= 0)
+			return at;
+	}
 	switch (a->x->dtype) {
 	case WQ_F32: LINE(float, float, SAME);
 	case WQ_F64: LINE(double, double, SAME);

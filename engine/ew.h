@@ -24,6 +24,10 @@ static inline bool ew_moves(const EwPlan *p, int k)
 	return p->rank > 0 && p->step[k][p->rank - 1] != 0;
 }
 
+/* Short rows with one operand repeating from row to row (a bias of three channels): lays that operand out over many rows in tmp, so
+ * that the plan's rows become long. data: the operands' addresses, size: of their elements. */
+void ew_repeat(EwPlan *p, const void **data, size_t size, WqArena *tmp);
+
 /* All rows, on the call's threads; `cost` is roughly nanoseconds per element. */
 void ew_run(const WqCall *c, const EwPlan *p, double cost, EwRow *row, void *arg);
 
