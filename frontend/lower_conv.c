@@ -225,8 +225,12 @@ void lower_Col2Im(Lower *L)
 	Col2Im c = {.image = lo_need(L, 1), .block = lo_need(L, 2)};
 	WqDim n = lo_dim(L, x, 0), rank = lo_dim(L, c.image, 0);
 
-	if (lo_rank(L, x) != 3 || lo_rank(L, c.image) != 1 || !wq_dim_static(rank) || rank < 1 || rank > WQ_MAX_RANK / 2)
-		lo_unsupported(L, "the input must have rank 3, and image_shape 1 to %d elements", WQ_MAX_RANK / 2);
+	if (lo_rank(L, x) != 3 || lo_rank(L, c.image) != 1)
+		lo_bad(L, "the input must have rank 3, and image_shape rank 1");
+	if (!wq_dim_static(rank))
+		lo_unsupported(L, "the number of image_shape's elements is not known");
+	if (rank < 1 || rank > WQ_MAX_RANK / 2)
+		lo_unsupported(L, "%lld spatial axes (1 to %d)", (long long)rank, WQ_MAX_RANK / 2);
 	c.n = (int)rank;
 	c.image = lo_cast(L, c.image, WQ_I64);
 	c.block = lo_cast(L, c.block, WQ_I64);
@@ -267,6 +271,8 @@ void lower_CausalConvWithState(Lower *L)
 	if (lo_rank(L, x) != 3 || lo_rank(L, w) != 3)
 		lo_bad(L, "input and weight must have rank 3");
 	WqDim channels = lo_dim(L, w, 0), past = wq_dim_sub(L->m, lo_dim(L, w, 2), wq_dim_const(L->m, 1));
+	if (!wq_dim_static(channels))
+		channels = lo_dim(L, x, 1);
 	if (!wq_dim_static(channels))
 		lo_unsupported(L, "the number of channels is not known");
 	if (!state) {

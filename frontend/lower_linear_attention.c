@@ -46,8 +46,8 @@ static void gates(Lower *L, Linear *a)
 		lo_bad(L, "the update rule %s a decay and %s a beta", a->gated ? "needs" : "has not", a->delta ? "needs" : "has not");
 	if (a->gated) {
 		WqValue *x = operand(L, 4);
-		bool scalar = lo_dim(L, x, 2) == a->kv_heads;
-		a->decay = lo1(L, OP_Exp, by_step(L, x, a->kv_heads, scalar ? 1 : a->dk, 1));
+		WqDim each = per_head(L, x, a->kv_heads, "decay"); /* 1 or dk */
+		a->decay = lo1(L, OP_Exp, by_step(L, x, a->kv_heads, each, 1));
 	}
 	if (a->delta)
 		a->beta = by_step(L, operand(L, 5), lo_dim(L, lo_in(L, 5), 2), 1, 1);

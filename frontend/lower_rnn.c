@@ -138,7 +138,7 @@ static void check_weight(Lower *L, const Cell *c, int operand, WqDim columns)
 	WqValue *w = lo_need(L, operand);
 	WqDim rows = wq_dim_mul(L->m, c->h, wq_dim_const(L->m, c->n_gates));
 
-	if (lo_rank(L, w) != 3 || lo_dim(L, w, 0) != c->directions)
+	if (lo_rank(L, w) != 3 || (wq_dim_static(lo_dim(L, w, 0)) && lo_dim(L, w, 0) != c->directions))
 		lo_bad(L, "operand %d must have %d directions on the first of 3 axes", operand, c->directions);
 	if (lo_dim(L, w, 1) != rows && wq_dim_static(lo_dim(L, w, 1)) && wq_dim_static(rows))
 		lo_bad(L, "operand %d has %lld rows instead of %lld", operand, (long long)lo_dim(L, w, 1), (long long)rows);

@@ -57,9 +57,9 @@ typedef struct Rotary {
 
 static void check_half(Lower *L, const Rotary *r, WqDim head)
 {
-	WqDim half = lo_dim(L, r->cos, -1), dim = r->dim ? r->dim : head;
+	WqDim half = lo_dim(L, r->cos, -1), other = lo_dim(L, r->sin, -1), dim = r->dim ? r->dim : head;
 
-	if (lo_dim(L, r->sin, -1) != half)
+	if (wq_dim_static(half) && wq_dim_static(other) && half != other)
 		lo_bad(L, "the cosines and sines have different sizes");
 	if (wq_dim_static(dim) && wq_dim_static(half) && (dim % 2 || half != dim / 2))
 		lo_bad(L, "%lld angles for %lld rotated elements", (long long)half, (long long)dim);

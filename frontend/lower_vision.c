@@ -208,11 +208,14 @@ void lower_AffineGrid(Lower *L)
 {
 	WqValue *theta = lo_need(L, 0), *size = lo_cast(L, lo_need(L, 1), WQ_I64), *y;
 	bool corners = lo_i(L, "align_corners", 0) != 0;
-	WqDim k = lo_rank(L, theta) == 3 ? lo_dim(L, theta, 1) : -1, n = lo_dim(L, theta, 0);
+	WqDim n = lo_dim(L, theta, 0), k = lo_rank(L, size) == 1 ? lo_dim(L, size, 0) : 0;
 	WqDtype t = lo_type_of(theta);
 
-	if (k != 2 && k != 3)
-		lo_bad(L, "theta must be of shape [N,2,3] or [N,3,4]");
+	if (!wq_dim_static(k) || lo_rank(L, theta) != 3)
+		lo_unsupported(L, "the number of spatial axes is not known, or theta is no batch of matrices");
+	k -= 2;
+	if ((k != 2 && k != 3) || (wq_dim_static(lo_dim(L, theta, 1)) && lo_dim(L, theta, 1) != k))
+		lo_bad(L, "size must have 4 or 5 elements, and theta be of shape [N,2,3] or [N,3,4]");
 	WqDim column[WQ_MAX_RANK] = {n, 1, 1, k, k};
 	if (k == 3)
 		column[3] = 1;
