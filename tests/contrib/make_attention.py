@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Test folders for com.microsoft's attention operators, their embeddings and normalisations. See cases.py."""
 import numpy as np
+from onnx import helper
 
 from cases import Cases, node
 
@@ -21,10 +22,10 @@ def angles(rows, half):
     return np.cos(a).astype(np.float32), np.sin(a).astype(np.float32)
 
 
-def mha(name, inputs, outputs="y", heads=2, **attrs):
+def mha(name, inputs, outputs="y", heads=2, dims=None, **attrs):
     slots = "q,k,v,bias,mask,attention_bias,past_k,past_v".split(",")
     names = ",".join(s if s in inputs else "" for s in slots)
-    cases.add("ms_mha_" + name, [node("MultiHeadAttention", names, outputs, num_heads=heads, **attrs)], inputs)
+    cases.add("ms_mha_" + name, [node("MultiHeadAttention", names, outputs, num_heads=heads, **attrs)], inputs, dims=dims)
 
 
 def qkv(b=2, s=3, t=5, hidden=8, v_hidden=8):
@@ -149,4 +150,27 @@ cases.add("ms_fused_conv_sum", [node("FusedConv", "x,w,b,z", "y", activation="Re
           {**image, "z": f(1, 6, 5, 6)})
 cases.add("ms_nhwc_max_pool", [node("NhwcMaxPool", "x", "y", kernel_shape=[2, 3], strides=[2, 1], pads=[1, 1, 0, 1])],
           {"x": rng.integers(0, 255, (1, 5, 6, 2)).astype(np.uint8)})
+
+def decoder(name, b, s, past, lens):
+    """As language models are exported: lengths come from the attention mask, and all sizes but the model's own are symbols."""
+    total = past + s
+    mask = np.array([[1] * n + [0] * (total - n) for n in lens], np.int64)
+    v = {"q": f(b, s, 64), "k": f(b, s, 32), "v": f(b, s, 32), "past_k": f(b, 2, past, 16), "past_v": f(b, 2, past, 16), "mask": mask,
+         **turns()}
+    one, last = helper.make_tensor("one", 7, [1], [1]), helper.make_tensor("last", 7, [], [1])
+    nodes = [helper.make_node("Constant", [], ["one"], value=one), helper.make_node("Constant", [], ["last"], value=last),
+             helper.make_node("ReduceSum", ["mask", "one"], ["lengths"], keepdims=0),
+             helper.make_node("Sub", ["lengths", "one"], ["minus"]), helper.make_node("Cast", ["minus"], ["seqlens"], to=6),
+             helper.make_node("Shape", ["mask"], ["shape"]), helper.make_node("Gather", ["shape", "last"], ["total64"], axis=0),
+             helper.make_node("Cast", ["total64"], ["total"], to=6),
+             node("GroupQueryAttention", "q,k,v,past_k,past_v,seqlens,total,cos,sin", "y,pk,pv", num_heads=4, kv_num_heads=2, do_rotary=1)]
+    dims = {"q": ["B", "S", 64], "k": ["B", "S", 32], "v": ["B", "S", 32], "past_k": ["B", 2, "P", 16], "past_v": ["B", 2, "P", 16],
+            "mask": ["B", "T"]}
+    cases.add("ms_gqa_" + name, nodes, v, dims=dims)
+
+
+decoder("decoder_prompt", 2, 4, 0, [4, 4])
+decoder("decoder_step", 2, 1, 5, [6, 6])
+sizes = {"q": ["B", "S", 8], "k": ["B", "S", 8], "v": ["B", "S", 8], "past_k": ["B", 2, "P", 4], "past_v": ["B", 2, "P", 4]}
+mha("symbolic", {**qkv(s=2, t=2), "past_k": f(2, 2, 3, 4), "past_v": f(2, 2, 3, 4)}, "y,pk,pv", unidirectional=1, dims=sizes)
 cases.write()
