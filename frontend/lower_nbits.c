@@ -127,6 +127,7 @@ static int read_bits(Lower *L)
 typedef struct NBits {
 	int64_t n, k, block, blocks; /* [N, K], blocks of a row */
 	int bits;
+	WqDtype t; /* of the computation: f32 also for f16, whose scales would round every weight */
 	WqValue *q, *scales, *zeros;
 	WqValue *group; /* of each k, where it is not k / block; else NULL */
 } NBits;
@@ -170,7 +171,7 @@ static WqValue *block_of(Lower *L, const NBits *w)
 
 static WqValue *spread(Lower *L, const NBits *w, WqValue *per_block)
 {
-	WqNode *n = lo_node(L, OP_Gather, 2, lo_cast(L, per_block, lo_type_of(w->scales)), block_of(L, w));
+	WqNode *n = lo_node(L, OP_Gather, 2, lo_cast(L, per_block, w->t), block_of(L, w));
 	wq_set_i(n, "axis", 1);
 	return lo_result(L, n);
 }
@@ -179,8 +180,8 @@ static WqValue *spread(Lower *L, const NBits *w, WqValue *per_block)
 static WqValue *nbits_weight(Lower *L, const NBits *w)
 {
 	if (!w->group && lo_type_of(w->zeros) == lo_type_of(w->q))
-		return lq_dequantize_blocks(L, w->q, w->scales, w->zeros, 1, w->block);
-	WqValue *d = lo2(L, OP_Sub, lo_cast(L, w->q, lo_type_of(w->scales)), spread(L, w, w->zeros));
+		return lq_dequantize_blocks(L, w->q, w->scales, w->zeros, 1, w->block, w->t);
+	WqValue *d = lo2(L, OP_Sub, lo_cast(L, w->q, w->t), spread(L, w, w->zeros));
 	return lo2(L, OP_Mul, d, spread(L, w, w->scales));
 }
 
@@ -201,6 +202,8 @@ void lower_ms_MatMulNBits(Lower *L)
 	NBits w = { .n = positive(L, "N", 0), .k = positive(L, "K", 0), .block = positive(L, "block_size", 0), .bits = read_bits(L) };
 	if (lo_i(L, "weight_prepacked", 0))
 		lo_unsupported(L, "weights that are packed for a particular GPU");
+	WqValue *a = lo_need(L, 0), *x = lo_wide(L, a);
+	w.t = lo_type_of(x);
 	w.blocks = (w.k - 1) / w.block + 1;
 	w.q = lq_unpack(L, lo_need(L, 1), w.n, w.k, w.bits, false);
 	w.scales = lo_reshape(L, lo_need(L, 2), 2, (WqDim[]){ w.n, w.blocks });
@@ -208,8 +211,10 @@ void lower_ms_MatMulNBits(Lower *L)
 	w.group = lo_in(L, 4);
 	if (w.group && trivial_groups(L, &w, w.group))
 		w.group = NULL;
-	WqValue *y = lo2(L, OP_MatMul, lo_need(L, 0), lo_swap_last(L, nbits_weight(L, &w)));
-	lo_out(L, 0, lo_in(L, 5) ? lo2(L, OP_Add, y, lo_in(L, 5)) : y);
+	WqValue *y = lo2(L, OP_MatMul, x, lo_swap_last(L, nbits_weight(L, &w)));
+	if (lo_in(L, 5))
+		y = lo2(L, OP_Add, y, lo_cast(L, lo_in(L, 5), w.t));
+	lo_out(L, 0, lo_cast(L, y, lo_type_of(a)));
 }
 
 /* ---- MatMulBnb4 ----------------------------------------------------------------------------------------------------- */
@@ -344,11 +349,12 @@ void lower_ms_GatherBlockQuantized(Lower *L)
 	Blocks b = read_blocks(L);
 	WqValue *indices = lo_need(L, 1);
 	if (b.axis == b.gather_axis) {
-		WqValue *w = lq_dequantize_blocks(L, b.q, b.scales, b.zeros, b.axis, b.block);
+		WqValue *w = lq_dequantize_blocks(L, b.q, b.scales, b.zeros, b.axis, b.block, lo_type_of(b.scales));
 		lo_out(L, 0, gather(L, w, indices, b.gather_axis));
 		return;
 	}
 	WqValue *q = gather(L, b.q, indices, b.gather_axis), *scales = gather(L, b.scales, indices, b.gather_axis);
 	int axis = b.axis > b.gather_axis ? b.axis + lo_rank(L, indices) - 1 : b.axis;
-	lo_out(L, 0, lq_dequantize_blocks(L, q, scales, gather(L, b.zeros, indices, b.gather_axis), axis, b.block));
+	WqValue *zeros = gather(L, b.zeros, indices, b.gather_axis);
+	lo_out(L, 0, lq_dequantize_blocks(L, q, scales, zeros, axis, b.block, lo_type_of(scales)));
 }

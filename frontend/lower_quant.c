@@ -22,9 +22,9 @@ WqValue *lq_dequantize(Lower *L, WqValue *x, WqValue *scale, WqValue *zero_point
 	return lo_result(L, dequantize_node(L, x, scale, lq_scalar(L, zero_point), lo_type_of(scale)));
 }
 
-WqValue *lq_dequantize_blocks(Lower *L, WqValue *x, WqValue *scale, WqValue *zero_point, int axis, int64_t block)
+WqValue *lq_dequantize_blocks(Lower *L, WqValue *x, WqValue *scale, WqValue *zero_point, int axis, int64_t block, WqDtype to)
 {
-	WqNode *n = dequantize_node(L, x, scale, zero_point, lo_type_of(scale));
+	WqNode *n = dequantize_node(L, x, scale, zero_point, to);
 	wq_set_i(n, "axis", axis);
 	wq_set_i(n, "block_size", block);
 	return lo_result(L, n);
