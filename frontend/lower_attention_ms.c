@@ -5,6 +5,8 @@
  */
 #include "frontend/lower_attention.h"
 
+#include <math.h>
+
 static void refuse_operand(Lower *L, int i, const char *name)
 {
 	if (lo_in(L, i))
@@ -144,9 +146,12 @@ void lower_ms_MultiHeadAttention(Lower *L)
 	if (lo_in(L, 4))
 		a.mask = mask_of_ints(L, lo_in(L, 4), &a);
 	a.mask = sum(L, a.mask, lo_in(L, 5));
-	if (lo_wants(L, 3))
-		lo_unsupported(L, "result 'qk'");
-	lo_out(L, 0, lo_unheads(L, lo_attention(L, &a)));
+	if (lo_wants(L, 3)) { /* the masked scores; what is after a query has the lowest finite number */
+		WqValue *qk, *y = lo_attention_composed(L, &a, LO_QK_BIASED, &qk);
+		lo_out(L, 0, lo_unheads(L, y));
+		lo_out(L, 3, lo2(L, OP_Max, qk, lo_like(L, qk, -__FLT_MAX__)));
+	} else
+		lo_out(L, 0, lo_unheads(L, lo_attention(L, &a)));
 	if (lo_wants(L, 1))
 		lo_out(L, 1, a.k);
 	if (lo_wants(L, 2))
@@ -322,8 +327,21 @@ static void group_refuse(Lower *L)
 
 	if (strcmp(k, "NONE") || strcmp(v, "NONE"))
 		lo_unsupported(L, "a quantized cache (k_quant_type '%s', v_quant_type '%s')", k, v);
-	if (lo_wants(L, 3))
-		lo_unsupported(L, "result 'output_qk'");
+}
+
+/* qk_output 1: the masked scores, 2: the probabilities; of the first `total` keys. What may not be seen is 0 in both. */
+static WqValue *group_scores(Lower *L, const Group *g)
+{
+	int64_t mode = lo_i(L, "qk_output", 0);
+	WqValue *qk, *y = lo_attention_composed(L, &g->a, mode == 2 ? LO_QK_SOFTMAX : LO_QK_BIASED, &qk);
+	WqValue *cut = lo_result(L, lo_node(L, OP_Slice, 5, qk, lo_i64(L, 0), g->total_value, lo_i64(L, 3), lo_i64(L, 1)));
+
+	if (mode != 1 && mode != 2)
+		lo_bad(L, "qk_output is %lld, but there is a fourth result", (long long)mode);
+	if (mode == 1)
+		cut = lo3(L, OP_Where, lo2(L, OP_Equal, cut, lo_like(L, cut, -INFINITY)), lo_like(L, cut, 0), cut);
+	lo_out(L, 3, cut);
+	return y;
 }
 
 void lower_ms_GroupQueryAttention(Lower *L)
@@ -342,7 +360,7 @@ void lower_ms_GroupQueryAttention(Lower *L)
 		g.a.mask = lo_mask_padded(L, lo_in(L, 10), lo_dim(L, g.a.k, 2));
 	if (!g.a.sink && lo_i(L, "smooth_softmax", 0) > 0)
 		g.a.sink = lo_like(L, g.a.q, 0);
-	lo_out(L, 0, lo_unheads(L, lo_attention(L, &g.a)));
+	lo_out(L, 0, lo_unheads(L, lo_wants(L, 3) ? group_scores(L, &g) : lo_attention(L, &g.a)));
 	if (lo_wants(L, 1))
 		lo_out(L, 1, g.a.k);
 	if (lo_wants(L, 2))

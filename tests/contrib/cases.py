@@ -31,15 +31,19 @@ class Cases:
     def __init__(self, opset=17):
         self.list, self.opset = [], opset
 
-    def add(self, name, nodes, inputs, outputs=None, opset=None, dims=None):
-        """outputs: the names to compare; default: all results of the last node. dims: shapes to declare, with symbols."""
+    def add(self, name, nodes, inputs, outputs=None, opset=None, dims=None, types=None):
+        """outputs: the names to compare; default: all results of the last node. dims: shapes to declare, with symbols. types:
+        TensorProto types of outputs that ONNX Runtime cannot tell."""
         outputs = outputs or [o for o in nodes[-1].output if o]
-        self.list.append((name, nodes, inputs, outputs, opset or self.opset, dims or {}))
+        self.list.append((name, nodes, inputs, outputs, opset or self.opset, dims or {}, types or {}))
 
-    def _model(self, name, nodes, inputs, outputs, opset, dims):
-        types = [self._info(k, v, dims.get(k)) for k, v in inputs.items()]
+    def _model(self, name, nodes, inputs, outputs, opset, dims, types):
+        given = [self._info(k, v, dims.get(k)) for k, v in inputs.items()]
         results = [onnx.ValueInfoProto(name=o) for o in outputs]
-        graph = helper.make_graph(nodes, name, types, results)
+        for r in results:
+            if r.name in types:
+                r.type.tensor_type.elem_type = types[r.name]
+        graph = helper.make_graph(nodes, name, given, results)
         opsets = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=8 if opset < 21 else 10, producer_name="wqcc tests")
 

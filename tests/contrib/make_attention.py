@@ -25,7 +25,7 @@ def angles(rows, half):
 def mha(name, inputs, outputs="y", heads=2, dims=None, **attrs):
     slots = "q,k,v,bias,mask,attention_bias,past_k,past_v".split(",")
     names = ",".join(s if s in inputs else "" for s in slots)
-    cases.add("ms_mha_" + name, [node("MultiHeadAttention", names, outputs, num_heads=heads, **attrs)], inputs, dims=dims)
+    cases.add("ms_mha_" + name, [node("MultiHeadAttention", names, outputs, num_heads=heads, **attrs)], inputs, dims=dims, types={"qk": 1} if "qk" in outputs else None)
 
 
 def qkv(b=2, s=3, t=5, hidden=8, v_hidden=8):
@@ -67,11 +67,11 @@ attention("past", {**xw(s=2), "past": f(2, 2, 2, 3, 4)}, "y,present", unidirecti
 attention("attention_bias", {**xw(), "attention_bias": f(2, 2, 4, 4)})
 
 
-def gqa(name, inputs, heads=4, kv=2, compare=None, **attrs):
+def gqa(name, inputs, outputs="y,pk,pv", heads=4, kv=2, compare=None, **attrs):
     """compare: what of the results is defined; rows of the buffer that belong to no key are not."""
     slots = "q,k,v,past_k,past_v,seqlens,total,cos,sin,positions,attention_bias,sink".split(",")
     names = ",".join(s if s in inputs else "" for s in slots).rstrip(",")
-    nodes = [node("GroupQueryAttention", names, "y,pk,pv", num_heads=heads, kv_num_heads=kv, **attrs)]
+    nodes = [node("GroupQueryAttention", names, outputs, num_heads=heads, kv_num_heads=kv, **attrs)]
     cases.add("ms_gqa_" + name, nodes, inputs, compare)
 
 
@@ -173,4 +173,10 @@ decoder("decoder_prompt", 2, 4, 0, [4, 4])
 decoder("decoder_step", 2, 1, 5, [6, 6])
 sizes = {"q": ["B", "S", 8], "k": ["B", "S", 8], "v": ["B", "S", 8], "past_k": ["B", 2, "P", 4], "past_v": ["B", 2, "P", 4]}
 mha("symbolic", {**qkv(s=2, t=2), "past_k": f(2, 2, 3, 4), "past_v": f(2, 2, 3, 4)}, "y,pk,pv", unidirectional=1, dims=sizes)
+
+mha("qk", {**qkv(), "mask": i32(1, 1, 0, 1, 0, 0, 0, 1, 1, 1).reshape(2, 5), "attention_bias": f(2, 1, 3, 5)}, "y,,,qk")
+mha("qk_causal", {**qkv(s=2, t=2), "past_k": f(2, 2, 3, 4), "past_v": f(2, 2, 3, 4)}, "y,pk,pv,qk", unidirectional=1)
+for mode in 1, 2:
+    gqa(f"qk_softcap_{mode}", {**group([5], 6, past=5), "attention_bias": f(1, 4, 1, 6)}, "y,pk,pv,qk", qk_output=mode, softcap=0.7)
+    gqa(f"qk_window_{mode}", group([5], 6, s=6), "y,pk,pv,qk", local_window_size=2, qk_output=mode)
 cases.write()
