@@ -56,13 +56,15 @@ static const WqMapped *external_file(OnnxModel *m, const Onnx__TensorProto *t, c
 	if (f)
 		return f;
 	if (!m->dir)
-		wq_fail(WQ_EINPUT, "%s: tensor '%s' has external data, but the model has no directory", m->path, name_of(t));
+		wq_fail(WQ_EINPUT, "%s: tensor '%s' has external data, but the model has no directory", m->path,
+			name_of(t));
 	if (!location_ok(location))
-		wq_fail(WQ_EINPUT, "%s: tensor '%s': external data at '%s': the location must stay inside of the model's directory",
+		wq_fail(WQ_EINPUT, "%s: tensor '%s': external data at '%s' must stay inside of the model's directory",
 			m->path, name_of(t), location);
 	char *path = wq_sprintf(m->arena, "%s/%s", m->dir, location), real[PATH_MAX];
 	if (!realpath(path, real))
-		wq_fail(WQ_EINPUT, "%s: tensor '%s': external data file %s: %s", m->path, name_of(t), path, strerror(errno));
+		wq_fail(WQ_EINPUT, "%s: tensor '%s': external data file %s: %s", m->path, name_of(t), path,
+			strerror(errno));
 	/* By its links: inside of the directory, or of the one that the model's own link leads to. */
 	if (!inside(real, m->dir) && !(m->real_dir && inside(real, m->real_dir)))
 		wq_fail(WQ_EINPUT, "%s: tensor '%s': external data file %s: a link leads out of the model's directory",
@@ -79,7 +81,8 @@ static uint64_t decimal(OnnxModel *m, const Onnx__TensorProto *t, const char *ke
 	errno = 0;
 	unsigned long long v = *s >= '0' && *s <= '9' ? strtoull(s, &end, 10) : 0;
 	if (!end || *end || errno)
-		wq_fail(WQ_EINPUT, "%s: tensor '%s': external data: %s is '%s', not a number", m->path, name_of(t), key, s);
+		wq_fail(WQ_EINPUT, "%s: tensor '%s': external data: %s is '%s', not a number", m->path, name_of(t), key,
+			s);
 	return v;
 }
 
@@ -110,8 +113,9 @@ static const void *external_data(OnnxModel *m, const Onnx__TensorProto *t, const
 	check_bytes(m, t, to, e.length, "its external data");
 	const WqMapped *f = external_file(m, t, e.location);
 	if (e.offset > f->n || e.length > f->n - e.offset)
-		wq_fail(WQ_EINPUT, "%s: tensor '%s': external data: %llu bytes at offset %llu of %s, which has %zu", m->path,
-			name_of(t), (unsigned long long)e.length, (unsigned long long)e.offset, e.location, f->n);
+		wq_fail(WQ_EINPUT, "%s: tensor '%s': external data: %llu bytes at offset %llu of %s, which has %zu",
+			m->path, name_of(t), (unsigned long long)e.length, (unsigned long long)e.offset, e.location,
+			f->n);
 	return f->p + e.offset;
 }
 
@@ -176,8 +180,10 @@ static const void *from_ref(OnnxModel *m, const Onnx__TensorProto *t, const WqTe
 	if (to->dtype == WQ_STR || (ref.field != 9 && strcmp(field, typed_data(to->dtype, t).field)))
 		wq_fail(WQ_EINPUT, "%s: tensor '%s': elements of type %s cannot stand in %s", m->path, name_of(t),
 			wq_dtype(to->dtype)->text, field);
-	if (t->n_float_data || t->n_double_data || t->n_int32_data || t->n_int64_data || t->n_uint64_data || t->n_string_data)
-		wq_fail(WQ_EINPUT, "%s: tensor '%s' has its data twice: in %s and in another field", m->path, name_of(t), field);
+	if (t->n_float_data || t->n_double_data || t->n_int32_data || t->n_int64_data || t->n_uint64_data ||
+	    t->n_string_data)
+		wq_fail(WQ_EINPUT, "%s: tensor '%s' has its data twice: in %s and in another field", m->path,
+			name_of(t), field);
 	check_bytes(m, t, to, ref.length, field);
 	return m->file.p + ref.offset;
 }

@@ -1,7 +1,7 @@
 /* external.c: the external data files of a model that is written to another directory.
  *
- * A file that loses no tensor is copied as it is. Of the others, the bytes that are still used move together, each piece
- * at its old place modulo a page, so that what was aligned stays aligned.
+ * A file that loses no tensor is copied as it is. Of the others, the bytes that are still used move together, each
+ * piece at its old place modulo a page, so that what was aligned stays aligned.
  */
 #include "frontend/write.h"
 
@@ -150,7 +150,8 @@ static void plan_file(ExternalPlan *x, File *f, const char *path)
 	if (f->in_place || !f->pieces.n)
 		return;
 	if (hidden(f->location))
-		wq_fail(WQ_EINPUT, "%s: external data '%s' has a hidden name and is not copied", x->m->path, f->location);
+		wq_fail(WQ_EINPUT, "%s: external data '%s' has a hidden name and is not copied", x->m->path,
+			f->location);
 	if (f->shrinks)
 		pack_pieces(f);
 	for (int i = 0; i < f->pieces.n; i++)

@@ -59,7 +59,8 @@ WqTensor *onnx_tensor(OnnxModel *m, WqArena *a, const Onnx__TensorProto *t);
 /* The dense tensor, unpacked. */
 WqTensor *onnx_sparse_tensor(OnnxModel *m, WqArena *a, const Onnx__SparseTensorProto *t);
 
-/* The graph inputs that are no initializers, in order (inputs.c): names, kinds and element types; shapes are not told. */
+/* The graph inputs that are no initializers, in order (inputs.c): names, kinds and element types; shapes are not told.
+ */
 int onnx_inputs(const OnnxModel *m, WqArena *a, const char *const **names, const WqType **types);
 
 /* Where a tensor with external data has them. */
@@ -80,7 +81,8 @@ typedef struct ImportDim { /* --dim name=value, --dim name<=value */
 typedef struct ImportOptions {
 	int n_dims;
 	const ImportDim *dims;
-	/* Types known better than the file says (of actual inputs): by graph input; kind WQ_TENSOR rank -1 dtype 0 where not. NULL: none. */
+	/* Types known better than the file says (of actual inputs): by graph input; kind WQ_TENSOR rank -1 dtype 0
+	 * where not. NULL: none. */
 	int n_types;
 	const char *const *type_names;
 	const WqType *types;
@@ -88,7 +90,8 @@ typedef struct ImportOptions {
 	int n_consts;
 	const char *const *const_names;
 	const WqTensor *consts;
-	/* Becomes WqModule.fold (the engine's wq_engine_fold; a pointer, since frontend does not know the engine). NULL: no folding. */
+	/* Becomes WqModule.fold (the engine's wq_engine_fold; a pointer, since frontend does not know the engine).
+	 * NULL: no folding. */
 	bool (*fold)(WqNode *n, WqTensor **out);
 } ImportOptions;
 
@@ -110,8 +113,8 @@ void onnx_put_attr_float(WqStr *node, const char *name, float v);
 void onnx_put_attr_string(WqStr *node, const char *name, const char *s);
 void onnx_put_attr_ints(WqStr *node, const char *name, int n, const int64_t *v);
 void onnx_put_attr_tensor(WqStr *node, const char *name, const WqTensor *t);
-/* A TensorProto but for its data, which stand at the returned address (a view of t's, or packed into b's arena) and are to be
- * written right behind: they are the end of the message. */
+/* A TensorProto but for its data, which stand at the returned address (a view of t's, or packed into b's arena) and are
+ * to be written right behind: they are the end of the message. */
 const void *onnx_put_tensor(WqStr *b, const char *name, const WqTensor *t, size_t *n);
 void onnx_put_value_info(WqStr *b, const char *name, const WqTensor *t);
 
@@ -120,8 +123,8 @@ typedef struct OnnxNamed {
 	const WqTensor *t;
 } OnnxNamed;
 
-/* A value of one graph is replaced: the initializer of this name (with the graph input that repeats it), sparse initializer or
- * Constant node goes; new nodes stand before all others, new initializers behind. */
+/* A value of one graph is replaced: the initializer of this name (with the graph input that repeats it), sparse
+ * initializer or Constant node goes; new nodes stand before all others, new initializers behind. */
 typedef struct OnnxEdit {
 	const Onnx__GraphProto *graph; /* a graph of the model; NULL: the main one */
 	const char *drop;              /* NULL: nothing goes */
@@ -153,14 +156,16 @@ typedef struct OnnxChange {
 	uint64_t external;    /* new tensors of so many bytes go to OUT.data; 0: only where the model would pass 2 GB */
 } OnnxChange;
 
-/* The model with the changes (NULL: none) and nothing else touched: unknown fields, order, weights. Streams from the mapped
- * file. Into another directory, external data files are copied along, without the bytes that only dropped tensors had. */
+/* The model with the changes (NULL: none) and nothing else touched: unknown fields, order, weights. Streams from the
+ * mapped file. Into another directory, external data files are copied along, without the bytes that only dropped
+ * tensors had. */
 void onnx_write(OnnxModel *m, const OnnxChange *c, const char *path);
 
 /* ---- tensor files (tensor_io.c, npy.c, zip.c) ---------------------------------------------------------------
- * numpy has no name for some of our types. Files hold what np.save writes for an array of ml_dtypes: bf16 is '<V2', an 8 or
- * 4-bit float is one '|V1' code an element; integers below 8 bits are '|i1' and '|u1' by value. Reading, '<V2' is bf16, and a
- * file of bytes (V1, u1, i1) or words (V2, u2) becomes the type that the reader wants. Strings are '<U' (UTF-8 inside), or
+ * numpy has no name for some of our types. Files hold what np.save writes for an array of ml_dtypes: bf16 is '<V2', an
+ * 8 or 4-bit float is one '|V1' code an element; integers below 8 bits are '|i1' and '|u1' by value. Reading, '<V2' is
+ * bf16, and a file of bytes (V1, u1, i1) or words (V2, u2) becomes the type that the reader wants. Strings are '<U'
+ * (UTF-8 inside), or
  * '|S' where they are not UTF-8.
  */
 
@@ -173,8 +178,8 @@ typedef struct WqFileValue {
 	struct WqFileValue *elems;
 } WqFileValue;
 
-/* By content: .npy, .npz with one member, or a TensorProto, SequenceProto or OptionalProto by want->kind (want may be NULL:
- * a tensor). Data may be a view of the mapped file; types under 8 bits come unpacked. */
+/* By content: .npy, .npz with one member, or a TensorProto, SequenceProto or OptionalProto by want->kind (want may be
+ * NULL: a tensor). Data may be a view of the mapped file; types under 8 bits come unpacked. */
 WqFileValue *wq_value_read(WqArena *a, const char *path, const WqType *want);
 /* All arrays of an .npz. */
 WqFileValue *wq_npz_read(WqArena *a, const char *path, int *n);
@@ -185,7 +190,8 @@ void wq_pb_write(WqArena *a, const char *path, const char *name, const WqTensor 
 WqTensor *wq_npy_parse(WqArena *a, const uint8_t *p, size_t n, const char *what);
 WqFileValue *wq_npz_parse(WqArena *a, const uint8_t *p, size_t n, const char *what, int *count);
 WqFileValue *wq_pb_parse(WqArena *a, const uint8_t *p, size_t n, const WqType *want, const char *what);
-/* A tensor of bytes or words as the type that they are known to be (see above); t itself where nothing is to be done. */
+/* A tensor of bytes or words as the type that they are known to be (see above); t itself where nothing is to be done.
+ */
 WqTensor *wq_tensor_as(WqArena *a, WqTensor *t, WqDtype want, const char *what);
 
 /* zip archives: stored and deflated members, zip64, checksums verified. Stored members are views. */
@@ -197,7 +203,8 @@ typedef struct ZipMember {
 ZipMember *zip_read(WqArena *a, const uint8_t *p, size_t n, const char *what, int *count);
 typedef struct ZipOut ZipOut;
 ZipOut *zip_create(WqArena *a, const char *path);
-void zip_add(ZipOut *z, const char *name, const void *head, size_t n_head, const void *data, size_t n_data); /* stored */
+void zip_add(ZipOut *z, const char *name, const void *head, size_t n_head, const void *data,
+	     size_t n_data); /* stored */
 void zip_commit(ZipOut *z);
 
 #endif

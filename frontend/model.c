@@ -19,7 +19,8 @@ static void check_magic(const OnnxModel *m)
 	if (m->file.n == 0)
 		wq_fail(WQ_EINPUT, "%s: the file is empty", m->path);
 	if (m->file.n >= sizeof lfs && !memcmp(m->file.p, lfs, sizeof lfs - 1))
-		wq_fail(WQ_EINPUT, "%s: a Git LFS pointer, not a model: the file itself was not downloaded (git lfs pull)",
+		wq_fail(WQ_EINPUT,
+			"%s: a Git LFS pointer, not a model: the file itself was not downloaded (git lfs pull)",
 			m->path);
 	if (m->file.n >= 8 && !memcmp(m->file.p + 4, "ORTM", 4))
 		wq_fail(WQ_EINPUT, "%s: a model in ONNX Runtime's own format; convert it to ONNX first", m->path);
@@ -29,7 +30,8 @@ static void unpack(OnnxModel *m)
 {
 	check_magic(m);
 	m->externals = wq_map_new(m->arena);
-	m->proto = (Onnx__ModelProto *)wire_unpack(m->arena, &onnx__model_proto__descriptor, m->file.p, m->file.n, m->path);
+	m->proto = (Onnx__ModelProto *)wire_unpack(m->arena, &onnx__model_proto__descriptor, m->file.p, m->file.n,
+						   m->path);
 	if (!m->proto->graph)
 		wq_fail(WQ_EINPUT, "%s: not an ONNX model: it has no graph", m->path);
 }

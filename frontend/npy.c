@@ -1,6 +1,6 @@
 /* npy.c: numpy's array files.
  *
- * "\x93NUMPY", version (two bytes), length of the header (two bytes in version 1, four later), the header: a Python dict
+ * "\x93NUMPY", version (two bytes), length of the header (two bytes in version 1, four later), the header: a dict
  * {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), } padded with spaces and a newline, then the elements.
  */
 #include "frontend/frontend.h"
@@ -265,14 +265,15 @@ WqTensor *wq_npy_parse(WqArena *a, const uint8_t *p, size_t n, const char *what)
 	WqTensor *t = WQ_NEW(a, WqTensor);
 	t->dtype = dtype_of(&h);
 	if (!t->dtype || h.item > 1 << 24)
-		wq_fail(WQ_EUNSUPPORTED, "%s: numpy's element type %c%lld has no equal in ONNX", what, h.kind, (long long)h.item);
+		wq_fail(WQ_EUNSUPPORTED, "%s: numpy's element type %c%lld has no equal in ONNX", what, h.kind,
+			(long long)h.item);
 	t->rank = h.rank;
 	memcpy(t->dim, h.dim, sizeof t->dim);
 	int64_t count = wq_shape_count(t->rank, t->dim, what);
 	uint64_t size = (uint64_t)h.item * (h.kind == 'U' ? 4 : 1), need;
 	if (__builtin_mul_overflow((uint64_t)count, size, &need) || need != n - at)
-		wq_fail(WQ_EINPUT, "%s: its shape takes %lld elements of %llu bytes, it has %zu bytes", what, (long long)count,
-			(unsigned long long)size, n - at);
+		wq_fail(WQ_EINPUT, "%s: its shape takes %lld elements of %llu bytes, it has %zu bytes", what,
+			(long long)count, (unsigned long long)size, n - at);
 	if (count > 0 && size == 0 && count > 1 << 24) /* empty strings: no bytes in the file, but some in memory */
 		wq_fail(WQ_EINPUT, "%s: %lld elements without bytes", what, (long long)count);
 	const uint8_t *data = p + at;
@@ -376,7 +377,8 @@ static Npy npy_file(WqArena *a, const WqTensor *t)
 		npy_strings(a, t, &f, descr, sizeof descr);
 	else
 		snprintf(descr, sizeof descr, "%s",
-			 d->npy ? d->npy : t->dtype == WQ_BF16 ? "<V2" : d->cls == 'F' ? "|V1" : d->cls == 'I' ? "|i1" : "|u1");
+			 d->npy ? d->npy : t->dtype == WQ_BF16 ? "<V2" : d->cls == 'F' ? "|V1" :
+			 d->cls == 'I' ? "|i1" : "|u1");
 	if (t->packed) {
 		void *own = wq_alloc_n(a, (size_t)count, 1);
 		wq_unpack(t->dtype, t->data, own, count);

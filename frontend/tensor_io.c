@@ -32,7 +32,9 @@ static WqFileValue of_optional(OnnxModel *m, const Onnx__OptionalProto *o, const
 /* Around elements. Their type is what the reader wants, or the first one's with its shape left open. */
 static WqFileValue wrap(OnnxModel *m, int kind, const char *name, int n, WqFileValue *elems, const WqType *elem)
 {
-	WqFileValue v = { .name = name, .type = { .kind = (uint8_t)kind, .rank = -1, .elem = elem }, .n = n, .elems = elems };
+	WqFileValue v = {
+		.name = name, .type = { .kind = (uint8_t)kind, .rank = -1, .elem = elem }, .n = n, .elems = elems
+	};
 	if (!elem && n) {
 		WqType *e = WQ_NEW(m->arena, WqType);
 		*e = elems[0].type;
@@ -60,8 +62,12 @@ static WqFileValue of_sequence(OnnxModel *m, const Onnx__SequenceProto *s, const
 	for (size_t i = 0; i < n; i++) {
 		switch (s->elem_type) {
 		case ONNX__SEQUENCE_PROTO__DATA_TYPE__TENSOR: v[i] = of_tensor(m, s->tensor_values[i]); break;
-		case ONNX__SEQUENCE_PROTO__DATA_TYPE__SPARSE_TENSOR: v[i] = of_sparse(m, s->sparse_tensor_values[i]); break;
-		case ONNX__SEQUENCE_PROTO__DATA_TYPE__SEQUENCE: v[i] = of_sequence(m, s->sequence_values[i], elem); break;
+		case ONNX__SEQUENCE_PROTO__DATA_TYPE__SPARSE_TENSOR:
+			v[i] = of_sparse(m, s->sparse_tensor_values[i]);
+			break;
+		case ONNX__SEQUENCE_PROTO__DATA_TYPE__SEQUENCE:
+			v[i] = of_sequence(m, s->sequence_values[i], elem);
+			break;
 		default: v[i] = of_optional(m, s->optional_values[i], elem); break;
 		}
 	}
@@ -94,11 +100,11 @@ WqFileValue *wq_pb_parse(WqArena *a, const uint8_t *p, size_t n, const WqType *w
 	WqFileValue *v = WQ_NEW(a, WqFileValue);
 	int kind = want ? want->kind : WQ_TENSOR;
 	if (kind == WQ_SEQUENCE)
-		*v = of_sequence(&m, (Onnx__SequenceProto *)wire_unpack(a, &onnx__sequence_proto__descriptor, p, n, what),
-				 want);
+		*v = of_sequence(
+			&m, (Onnx__SequenceProto *)wire_unpack(a, &onnx__sequence_proto__descriptor, p, n, what), want);
 	else if (kind == WQ_OPTIONAL)
-		*v = of_optional(&m, (Onnx__OptionalProto *)wire_unpack(a, &onnx__optional_proto__descriptor, p, n, what),
-				 want);
+		*v = of_optional(
+			&m, (Onnx__OptionalProto *)wire_unpack(a, &onnx__optional_proto__descriptor, p, n, what), want);
 	else
 		*v = of_tensor(&m, (Onnx__TensorProto *)wire_unpack(a, &onnx__tensor_proto__descriptor, p, n, what));
 	return v;

@@ -152,7 +152,8 @@ static WireRef payload(const WireScan *tensor, bool *found)
 
 static void slim_message(Slim *sl, WireScan s, const ProtobufCMessageDescriptor *kind, int depth);
 
-static void slim_nested(Slim *sl, const WireScan *s, const WireField *f, const ProtobufCMessageDescriptor *kind, int depth)
+static void slim_nested(Slim *sl, const WireScan *s, const WireField *f, const ProtobufCMessageDescriptor *kind,
+			int depth)
 {
 	if (depth >= WQ_MAX_DEPTH)
 		wire_fail(s, f->start, "messages nested more than %d deep", WQ_MAX_DEPTH);

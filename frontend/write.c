@@ -140,7 +140,8 @@ static bool imported(const Writer *w, const OnnxImport *o)
 			continue;
 		if (p->opset_import[i]->version < o->version)
 			wq_fail(WQ_EUNSUPPORTED, "%s: imports version %lld of '%s', the change needs %lld", w->m->path,
-				(long long)p->opset_import[i]->version, o->domain ? o->domain : "", (long long)o->version);
+				(long long)p->opset_import[i]->version, o->domain ? o->domain : "",
+				(long long)o->version);
 		return true;
 	}
 	return false;
@@ -230,7 +231,8 @@ static void put_tensors(const Writer *w, Sink *o, const Onnx__GraphProto *g)
 			put_str(o, &t->head);
 			if (!t->external)
 				put(o, t->data, t->n);
-			if (w->ir_version < 4 && g == w->m->proto->graph) { /* there, every initializer is an input too */
+			/* Before version 4, every initializer is an input too. */
+			if (w->ir_version < 4 && g == w->m->proto->graph) {
 				WqStr info = { .a = w->a };
 				onnx_put_value_info(&info, e->tensors[k].name, e->tensors[k].t);
 				put_header(w, o, 11, info.n);
@@ -267,8 +269,8 @@ static void put_model_tail(const Writer *w, Sink *o)
 /* ---- the walk ---------------------------------------------------------------------------------------------------- */
 
 /* The message that field occurrence k was unpacked to; NULL where msg is not followed, or the field is no message. */
-static const ProtobufCMessage *child_of(const Writer *w, const ProtobufCMessage *msg, const ProtobufCFieldDescriptor *fd,
-					size_t k)
+static const ProtobufCMessage *child_of(const Writer *w, const ProtobufCMessage *msg,
+					const ProtobufCFieldDescriptor *fd, size_t k)
 {
 	if (!msg || fd->type != PROTOBUF_C_TYPE_MESSAGE)
 		return NULL;
@@ -277,7 +279,8 @@ static const ProtobufCMessage *child_of(const Writer *w, const ProtobufCMessage 
 		WQ_ASSERT(k < *(const size_t *)(base + fd->quantifier_offset));
 		return (*(ProtobufCMessage *const *const *)(base + fd->offset))[k];
 	}
-	if (fd->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) /* types: nothing to change, and the pointer may be another member's */
+	/* Types: nothing to change in them, and the pointer may be another member's. */
+	if (fd->flags & PROTOBUF_C_FIELD_FLAG_ONEOF)
 		return NULL;
 	const ProtobufCMessage *child = *(const ProtobufCMessage *const *)(base + fd->offset);
 	if (k > 0 && (edited(w, child) || w->dropped.n))
@@ -285,7 +288,8 @@ static const ProtobufCMessage *child_of(const Writer *w, const ProtobufCMessage 
 	return child;
 }
 
-static void walk(const Writer *w, Sink *o, WireScan s, const ProtobufCMessageDescriptor *kind, const ProtobufCMessage *msg);
+static void walk(const Writer *w, Sink *o, WireScan s, const ProtobufCMessageDescriptor *kind,
+		 const ProtobufCMessage *msg);
 
 static bool is_offset(WireScan in)
 {
@@ -324,7 +328,8 @@ static void walk_field(const Writer *w, Sink *o, const WireScan *s, const WireFi
 	walk(w, o, in, fd->descriptor, child);
 }
 
-static void walk(const Writer *w, Sink *o, WireScan s, const ProtobufCMessageDescriptor *kind, const ProtobufCMessage *msg)
+static void walk(const Writer *w, Sink *o, WireScan s, const ProtobufCMessageDescriptor *kind,
+		 const ProtobufCMessage *msg)
 {
 	if (kind == &onnx__tensor_proto__descriptor) {
 		walk_tensor(w, o, s, (const Onnx__TensorProto *)msg);
@@ -372,7 +377,8 @@ static void write_new_data(const Writer *w, const char *path)
 	if (!strcmp(path, "-"))
 		wq_fail(WQ_EINPUT, "the model needs external data, which cannot go to standard output");
 	const char *slash = strrchr(path, '/');
-	WqFileOut *f = wq_file_create(w->a, wq_sprintf(w->a, "%.*s%s", slash ? (int)(slash + 1 - path) : 0, path, w->new_location));
+	WqFileOut *f = wq_file_create(
+		w->a, wq_sprintf(w->a, "%.*s%s", slash ? (int)(slash + 1 - path) : 0, path, w->new_location));
 	uint64_t at = 0;
 	for (int i = 0; i < w->c->n_edits; i++)
 		for (int k = 0; k < w->c->edits[i].n_tensors; k++) {

@@ -227,8 +227,8 @@ TEST(data_must_fit_the_shape)
 
 TEST(sparse_tensors)
 {
-	WqStr v = tensor_head(WQ_F32, 1, (int64_t[]){ 2 }), at = tensor_head(WQ_I64, 2, (int64_t[]){ 2, 2 }), s = { .a = arena },
-	      g = { .a = arena };
+	WqStr v = tensor_head(WQ_F32, 1, (int64_t[]){ 2 }), at = tensor_head(WQ_I64, 2, (int64_t[]){ 2, 2 }),
+	      s = { .a = arena }, g = { .a = arena };
 	wire_put_bytes(&v, 9, (float[]){ 5, 6 }, 8);
 	wire_put_bytes(&at, 9, (int64_t[]){ 0, 1, 2, 0 }, 32);
 	wire_put_bytes(&s, 1, v.s, v.n);
@@ -284,13 +284,20 @@ TEST(external_data)
 	CHECK(wq_tensor_get_f(read_tensor(&t, dir), 1) == 4);
 	t = external("./w.bin", NULL, NULL);
 	CHECK(wq_tensor_get_f(read_tensor(&t, dir), 1) == 2);
-	static const struct { const char *location, *offset, *length, *why; } bad[] = {
-		{ "/etc/passwd", NULL, NULL, "must stay inside" }, { "../w.bin", NULL, NULL, "must stay inside" },
-		{ "a/../../w.bin", NULL, NULL, "must stay inside" }, { "..", NULL, NULL, "must stay inside" },
-		{ "", NULL, NULL, "must stay inside" },              { "none.bin", NULL, NULL, "No such file" },
-		{ "w.bin", "12", "8", "which has 16" },             { "w.bin", "18446744073709551615", "8", "which has 16" },
-		{ "w.bin", "18446744073709551616", "8", "not a number" }, { "w.bin", "-8", "8", "not a number" },
-		{ "w.bin", "0", "12", "takes 8 bytes, its external data has 12" }, { "w.bin", "8x", "8", "not a number" },
+	static const struct { const char *location, *offset, *length, *why;
+	} bad[] = {
+		{ "/etc/passwd", NULL, NULL, "must stay inside" },
+		{ "../w.bin", NULL, NULL, "must stay inside" },
+		{ "a/../../w.bin", NULL, NULL, "must stay inside" },
+		{ "..", NULL, NULL, "must stay inside" },
+		{ "", NULL, NULL, "must stay inside" },
+		{ "none.bin", NULL, NULL, "No such file" },
+		{ "w.bin", "12", "8", "which has 16" },
+		{ "w.bin", "18446744073709551615", "8", "which has 16" },
+		{ "w.bin", "18446744073709551616", "8", "not a number" },
+		{ "w.bin", "-8", "8", "not a number" },
+		{ "w.bin", "0", "12", "takes 8 bytes, its external data has 12" },
+		{ "w.bin", "8x", "8", "not a number" },
 		{ ".", NULL, NULL, "directory" },
 	};
 	for (int i = 0; i < WQ_COUNTOF(bad); i++) {

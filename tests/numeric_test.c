@@ -22,10 +22,23 @@ static float float_of(uint32_t u)
 
 TEST(f16_known)
 {
-	static const struct { float f; uint16_t h; } v[] = {
-		{ 0, 0 }, { 1, 0x3c00 }, { -2, 0xc000 }, { 65504, 0x7bff }, { 65519.996f, 0x7bff }, { 65520, 0x7c00 },
-		{ 0x1p-24f, 1 }, { 0x1p-25f, 0 }, { 0x1.000002p-25f, 1 }, { 0x1p-14f, 0x0400 }, { 0x1.ff8p-15f, 0x03ff },
-		{ INFINITY, 0x7c00 }, { 0.333333f, 0x3555 }, { 1 + 0x1p-11f, 0x3c00 }, { 1 + 3 * 0x1p-11f, 0x3c02 },
+	static const struct { float f; uint16_t h;
+	} v[] = {
+		{ 0, 0 },
+		{ 1, 0x3c00 },
+		{ -2, 0xc000 },
+		{ 65504, 0x7bff },
+		{ 65519.996f, 0x7bff },
+		{ 65520, 0x7c00 },
+		{ 0x1p-24f, 1 },
+		{ 0x1p-25f, 0 },
+		{ 0x1.000002p-25f, 1 },
+		{ 0x1p-14f, 0x0400 },
+		{ 0x1.ff8p-15f, 0x03ff },
+		{ INFINITY, 0x7c00 },
+		{ 0.333333f, 0x3555 },
+		{ 1 + 0x1p-11f, 0x3c00 },
+		{ 1 + 3 * 0x1p-11f, 0x3c02 },
 	};
 	for (int i = 0; i < WQ_COUNTOF(v); i++) {
 		CHECK_EQ(wq_f32_to_f16(v[i].f), v[i].h);

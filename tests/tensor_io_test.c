@@ -13,7 +13,8 @@ static WqTensor *sample(WqArena *a, WqDtype type, int64_t n)
 	*t = (WqTensor){ .dtype = type, .rank = 2, .dim = { 1, n }, .data = wq_alloc(a, (size_t)n * 16 + 1) };
 	for (int64_t i = 0; i < n; i++) {
 		if (type == WQ_STR)
-			((WqString *)t->data)[i] = i ? (WqString){ "z", 1 } : (WqString){ "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", 9 };
+			((WqString *)t->data)[i] =
+				i ? (WqString){ "z", 1 } : (WqString){ "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", 9 };
 		else if (wq_dtype(type)->cls == 'C')
 			memset((char *)t->data + (size_t)i * wq_dtype_size(type), (int)i, wq_dtype_size(type));
 		else
@@ -25,7 +26,8 @@ static WqTensor *sample(WqArena *a, WqDtype type, int64_t n)
 static bool same(const WqTensor *x, const WqTensor *y)
 {
 	int64_t n = wq_tensor_count(x);
-	if (x->dtype != y->dtype || x->rank != y->rank || memcmp(x->dim, y->dim, sizeof x->dim[0] * (size_t)x->rank) != 0)
+	if (x->dtype != y->dtype || x->rank != y->rank ||
+	    memcmp(x->dim, y->dim, sizeof x->dim[0] * (size_t)x->rank) != 0)
 		return false;
 	if (x->dtype != WQ_STR)
 		return !memcmp(x->data, y->data, wq_tensor_bytes(x));
@@ -45,7 +47,8 @@ TEST(round_trips_of_every_type)
 		const WqTensor *t = sample(a, (WqDtype)d, d == WQ_STR ? 2 : 7);
 		WqType want = wq_type_tensor((WqDtype)d, -1, NULL);
 		wq_npy_write(a, in_dir(a, "t.npy"), t);
-		CHECK_MSG(same(t, wq_value_read(a, in_dir(a, "t.npy"), &want)->t), "npy of %s", wq_dtype((WqDtype)d)->text);
+		CHECK_MSG(same(t, wq_value_read(a, in_dir(a, "t.npy"), &want)->t), "npy of %s",
+			  wq_dtype((WqDtype)d)->text);
 		wq_pb_write(a, in_dir(a, "t.pb"), "name", t);
 		WqFileValue *v = wq_value_read(a, in_dir(a, "t.pb"), &want);
 		CHECK_MSG(same(t, v->t) && !strcmp(v->name, "name"), "pb of %s", wq_dtype((WqDtype)d)->text);
@@ -57,8 +60,8 @@ TEST(round_trips_of_every_type)
 	WqFileValue *v = wq_npz_read(a, in_dir(a, "t.npz"), &n);
 	CHECK_EQ(n, WQ_NUM_DTYPES - 1);
 	for (int i = 0; i < n; i++)
-		CHECK_MSG(!strcmp(v[i].name, names[i]) && same(all[i], wq_tensor_as(a, v[i].t, all[i]->dtype, "x")), "npz of %s",
-			  names[i]);
+		CHECK_MSG(!strcmp(v[i].name, names[i]) && same(all[i], wq_tensor_as(a, v[i].t, all[i]->dtype, "x")),
+			  "npz of %s", names[i]);
 	wq_arena_free(a);
 }
 
@@ -74,15 +77,19 @@ static WqTensor *parse(WqArena *a, const char *head, const void *data, size_t n)
 TEST(npy_headers)
 {
 	WqArena *a = wq_arena_new();
-	WqTensor *t = parse(a, "{'descr': '>i4', 'fortran_order': True, 'shape': (2, 3), }", "\0\0\0\1\0\0\0\2\0\0\0\3\0\0\0\4\0\0\0\5\0\0\0\6", 24);
+	WqTensor *t = parse(a, "{'descr': '>i4', 'fortran_order': True, 'shape': (2, 3), }",
+			    "\0\0\0\1\0\0\0\2\0\0\0\3\0\0\0\4\0\0\0\5\0\0\0\6", 24);
 	CHECK(wq_tensor_get_i(t, 0) == 1 && wq_tensor_get_i(t, 1) == 3 && wq_tensor_get_i(t, 3) == 2);
 	t = parse(a, "{\"shape\":(),'fortran_order':False,'descr':'|b1'}\n", "\7", 1);
 	CHECK(t->rank == 0 && wq_tensor_get_i(t, 0) == 1);
 	t = parse(a, "{'descr': '|S3', 'fortran_order': False, 'shape': (2,)}", "ab\0abc", 6);
 	CHECK(((WqString *)t->data)[0].n == 2 && ((WqString *)t->data)[1].n == 3);
-	static const struct { const char *head, *why; int code; } bad[] = {
-		{ "{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 4)}", "overflows", WQ_EINPUT },
-		{ "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,)}", "too large", WQ_EINPUT },
+	static const struct { const char *head, *why; int code;
+	} bad[] = {
+		{ "{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 4)}", "overflows",
+		  WQ_EINPUT },
+		{ "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,)}", "too large",
+		  WQ_EINPUT },
 		{ "{'descr': '<f4', 'fortran_order': False, 'shape': (3,)}", "takes 3 elements of 4 bytes", WQ_EINPUT },
 		{ "{'descr': '<f4', 'fortran_order': False, 'shape': 3}", "no tuple", WQ_EINPUT },
 		{ "{'descr': '<f4', 'fortran_order': False, 'shape': (-3,)}", "number was expected", WQ_EINPUT },
@@ -231,7 +238,8 @@ TEST(numpy_reads_ours_and_we_read_numpys)
 			"d['fortran'] = np.asfortranarray(np.arange(24.).reshape(2, 3, 4))\n"
 			"d['big'] = np.arange(6).astype('>i4'); d['bigc'] = (np.arange(6) * 1j).astype('>c8')\n"
 			"d['u'] = np.array(['\\u00e4\\u20ac', 'x\\U0001f600', '']); d['scalar'] = np.float32(3.5)\n"
-			"d['empty'] = np.zeros((0, 3)); d['one'] = np.arange(3); d['v2'] = np.array([0x3f80], 'u2').view('V2')\n"
+			"d['empty'] = np.zeros((0, 3)); d['one'] = np.arange(3); d['v2'] = np.array([0x3f80], "
+			"'u2').view('V2')\n"
 			"np.savez('stored.npz', **d); np.savez_compressed('deflated.npz', **d)\n"
 			"f = open('v2.npy', 'wb'); np.lib.format.write_array(f, np.arange(3.), version=(2, 0))\n"));
 	for (int k = 0; k < 2; k++) {
@@ -245,14 +253,15 @@ TEST(numpy_reads_ours_and_we_read_numpys)
 		}
 		wq_npz_write(a, in_dir(a, k ? "ours1.npz" : "ours0.npz"), n, names, t);
 	}
-	CHECK(python(a, "import numpy as np\n"
-			"x = np.load('stored.npz')\n"
-			"for f in ('ours0.npz', 'ours1.npz'):\n"
-			"    y = np.load(f)\n"
-			"    assert x.files == y.files\n"
-			"    for k in x.files:\n"
-			"        assert x[k].shape == y[k].shape and x[k].tolist() == y[k].tolist(), k\n"
-			"        assert x[k].dtype == y[k].dtype.newbyteorder('>' if k.startswith('big') else '='), k\n"));
+	CHECK(python(a,
+		     "import numpy as np\n"
+		     "x = np.load('stored.npz')\n"
+		     "for f in ('ours0.npz', 'ours1.npz'):\n"
+		     "    y = np.load(f)\n"
+		     "    assert x.files == y.files\n"
+		     "    for k in x.files:\n"
+		     "        assert x[k].shape == y[k].shape and x[k].tolist() == y[k].tolist(), k\n"
+		     "        assert x[k].dtype == y[k].dtype.newbyteorder('>' if k.startswith('big') else '='), k\n"));
 	CHECK(wq_tensor_get_f(wq_value_read(a, in_dir(a, "v2.npy"), NULL)->t, 2) == 2);
 	wq_arena_free(a);
 }

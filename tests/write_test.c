@@ -61,14 +61,21 @@ TEST(an_initializer_becomes_nodes)
 	WqMapped f = onnx_text(a, text);
 	OnnxModel *m = onnx_open_memory(f.p, f.n, NULL);
 	WqStr node = { .a = a };
-	onnx_put_node(&node, "Gather", NULL, "decode w", 2, (const char *[]){ "w.book", "w.map" }, 1, (const char *[]){ "w" });
+	onnx_put_node(&node, "Gather", NULL, "decode w", 2, (const char *[]){ "w.book", "w.map" }, 1,
+		      (const char *[]){ "w" });
 	onnx_put_attr_int(&node, "axis", 0);
 	WqTensor book = tensor(WQ_F32, 2, (float[]){ 1.5f, 2.5f }), map = tensor(WQ_U4, 3, (uint8_t[]){ 0, 1, 1 });
 	OnnxNamed added[] = { { "w.book", &book }, { "w.map", &map } };
 	OnnxEdit e = { .drop = "w", .n_nodes = 1, .nodes = &node, .n_tensors = 2, .tensors = added };
 	OnnxPair meta[] = { { "wqcc", "1" } };
 	OnnxImport imports[] = { { "ai.onnx", 13 }, { "com.microsoft", 1 } };
-	OnnxChange c = { .n_edits = 1, .edits = &e, .n_meta = 1, .meta = meta, .n_imports = 2, .imports = imports, .ir_version = 10 };
+	OnnxChange c = { .n_edits = 1,
+			 .edits = &e,
+			 .n_meta = 1,
+			 .meta = meta,
+			 .n_imports = 2,
+			 .imports = imports,
+			 .ir_version = 10 };
 	OnnxModel *o = write_and_open(a, m, &c);
 	const Onnx__GraphProto *g = o->proto->graph;
 	CHECK_EQ(g->n_node, m->proto->graph->n_node + 1);
@@ -189,7 +196,8 @@ TEST(external_files_go_along)
 	OnnxChange c = { .n_edits = 1, .edits = &e, .external = 4 };
 	onnx_write(m, &c, in_dir(a, "to/less.onnx"));
 	o = onnx_open(in_dir(a, "to/less.onnx"));
-	CHECK(last(o, a, "a") == N - 1 && last(o, a, "c") == 3 * N - 1 && last(o, a, "x") == 2 && last(o, a, "b2") == 8);
+	CHECK(last(o, a, "a") == N - 1 && last(o, a, "c") == 3 * N - 1 && last(o, a, "x") == 2 &&
+	      last(o, a, "b2") == 8);
 	CHECK(!strcmp(onnx_external(o, initializer(o->proto->graph, "b2")).location, "less.onnx.data"));
 	CHECK(wq_file_map(a, in_dir(a, "to/w.bin")).n < 2 * 4 * N + 4096);
 	onnx_close(o);

@@ -52,8 +52,16 @@ static void write_edited(WqArena *a, const uint8_t *p, size_t n)
 	for (size_t i = 0; i < g->n_node; i++) /* a nested graph where there is one */
 		for (size_t k = 0; k < g->node[i]->n_attribute; k++)
 			if (g->node[i]->attribute[k]->g)
-				e = (OnnxEdit){ .graph = g->node[i]->attribute[k]->g, .n_tensors = 1, .tensors = &fresh };
-	OnnxChange c = { .n_edits = 1, .edits = &e, .n_meta = 1, .meta = &meta, .n_imports = 1, .imports = &import, .ir_version = 10 };
+				e = (OnnxEdit){ .graph = g->node[i]->attribute[k]->g,
+						.n_tensors = 1,
+						.tensors = &fresh };
+	OnnxChange c = { .n_edits = 1,
+			 .edits = &e,
+			 .n_meta = 1,
+			 .meta = &meta,
+			 .n_imports = 1,
+			 .imports = &import,
+			 .ir_version = 10 };
 	onnx_write(model, &c, "/dev/null");
 }
 
