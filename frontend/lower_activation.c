@@ -1,7 +1,8 @@
-/* lower_activation.c: activations and the normalisations along an axis, composed of elementwise operators and reductions.
+/* lower_activation.c: activations and the normalisations along an axis, composed of elementwise operators and
+ * reductions.
  *
- * Each is written so that no branch that is not taken overflows (exp sees min(x, 0), never a large x): its gradient would
- * be inf * 0. What takes several roundings is computed in f32 for the narrower types.
+ * Each is written so that no branch that is not taken overflows (exp sees min(x, 0), never a large x): its
+ * gradient would be inf * 0. What takes several roundings is computed in f32 for the narrower types.
  */
 #include <math.h>
 #include <strings.h>
@@ -21,7 +22,7 @@ static WqValue *mul_num(Lower *L, WqValue *a, double v) { return v == 1 ? a : mu
 static WqValue *begin(Lower *L) { return lo_wide(L, lo_need(L, 0)); }
 static void end(Lower *L, WqValue *y) { lo_out(L, 0, lo_cast(L, y, lo_type_of(lo_need(L, 0)))); }
 
-/* ---- elementwise --------------------------------------------------------------------------------------- */
+/* ---- elementwise ----------------------------------------------------------------------------- */
 
 /* max(x, 0) + alpha * (exp(min(x, 0) / divisor) - 1): the second term is 0 where x > 0 */
 static WqValue *exp_linear(Lower *L, WqValue *x, double alpha, double divisor)
@@ -138,7 +139,7 @@ void lower_Shrink(Lower *L)
 	end(L, lo3(L, OP_Where, low, add_num(L, x, bias), y));
 }
 
-/* ---- by name ------------------------------------------------------------------------------------------- */
+/* ---- by name --------------------------------------------------------------------------------- */
 
 typedef struct Activation {
 	const char *name;
@@ -148,7 +149,7 @@ typedef struct Activation {
 
 static WqValue *act_relu(Lower *L, WqValue *x, double a, double b) { (void)a, (void)b; return lo1(L, OP_Relu, x); }
 static WqValue *act_tanh(Lower *L, WqValue *x, double a, double b) { (void)a, (void)b; return lo1(L, OP_Tanh, x); }
-static WqValue *act_sigmoid(Lower *L, WqValue *x, double a, double b) { (void)a, (void)b; return lo1(L, OP_Sigmoid, x); }
+static WqValue *act_sigm(Lower *L, WqValue *x, double a, double b) { (void)a, (void)b; return lo1(L, OP_Sigmoid, x); }
 static WqValue *act_softsign(Lower *L, WqValue *x, double a, double b) { (void)a, (void)b; return softsign(L, x); }
 static WqValue *act_softplus(Lower *L, WqValue *x, double a, double b) { (void)a, (void)b; return softplus(L, x); }
 static WqValue *act_elu(Lower *L, WqValue *x, double a, double b) { (void)b; return exp_linear(L, x, a, 1); }
@@ -164,7 +165,7 @@ static WqValue *act_scaled_tanh(Lower *L, WqValue *x, double a, double b)
 static const Activation activations[] = {
 	{ "Relu", 0, 0, act_relu },
 	{ "Tanh", 0, 0, act_tanh },
-	{ "Sigmoid", 0, 0, act_sigmoid },
+	{ "Sigmoid", 0, 0, act_sigm },
 	{ "Affine", 1, 0, act_affine },
 	{ "LeakyRelu", 0.01f, 0, act_leaky },
 	{ "ThresholdedRelu", 1, 0, act_threshold },
@@ -185,10 +186,10 @@ WqValue *lo_activation(Lower *L, WqValue *x, const char *name, double alpha, dou
 	lo_unsupported(L, "activation '%s'", name);
 }
 
-/* ---- along an axis ---------------------------------------------------------------------------------------- */
+/* ---- along an axis --------------------------------------------------------------------------- */
 
-/* x for a Softmax along an axis. When `merged`, the axes from it on count as one: x comes with them merged, and its result
- * needs x's shape again. */
+/* x for a Softmax along an axis. When `merged`, the axes from it on count as one: x comes with them merged, and
+ * its result needs x's shape again. */
 static WqValue *merge_axes(Lower *L, WqValue *x, int64_t axis, bool merged, int *at)
 {
 	int rank = lo_rank(L, x);

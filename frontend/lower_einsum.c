@@ -1,8 +1,9 @@
 /* lower_einsum.c: Einsum as transpositions, matrix products, elementwise products and sums.
  *
- * A label is a number: letters in the order of their codes, then the axes that an ellipsis stands for, counted so that they align
- * at the right. Operands are folded into an accumulator from left to right; at each step the labels of both sides fall into
- * four classes, which become the axes of a MatMul: [batch..., left, summed] x [batch..., summed, right].
+ * A label is a number: letters in the order of their codes, then the axes that an ellipsis stands for, counted so
+ * that they align at the right. Operands are folded into an accumulator from left to right; at each step the
+ * labels of both sides fall into four classes, which become the axes of a MatMul: [batch..., left, summed] x
+ * [batch..., summed, right].
  */
 #include "frontend/lower.h"
 
@@ -38,7 +39,7 @@ static void push(Lower *L, Term *t, int label)
 	t->label[t->n++] = label;
 }
 
-/* ---- the equation -------------------------------------------------------------------------------------- */
+/* ---- the equation ---------------------------------------------------------------------------- */
 
 /* Reads a term up to a comma, an arrow or the end. dots: how many axes an ellipsis stands for here. */
 static const char *read_term(Einsum *e, const char *s, Term *t, int dots)
@@ -114,7 +115,7 @@ static void read_equation(Einsum *e, const char *s)
 		lo_bad(e->L, "the equation does not end after its output");
 }
 
-/* ---- single operands ----------------------------------------------------------------------------------------- */
+/* ---- single operands ------------------------------------------------------------------------- */
 
 static void set_sizes(Einsum *e)
 {
@@ -207,7 +208,7 @@ static void sum_private(Lower *L, Term *t, const Term *other, const bool *keep)
 		drop_axis(t, (int)axes[--n]);
 }
 
-/* ---- pairs ------------------------------------------------------------------------------------------------------ */
+/* ---- pairs ----------------------------------------------------------------------------------- */
 
 typedef struct Labels {
 	int n, v[WQ_MAX_RANK];
@@ -297,7 +298,7 @@ static Term contract(Einsum *e, Term a, Term b, const bool *keep)
 	return y;
 }
 
-/* ---- all together -------------------------------------------------------------------------------------------------- */
+/* ---- all together ---------------------------------------------------------------------------- */
 
 static void to_output(Einsum *e, Term *t)
 {

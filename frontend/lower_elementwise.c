@@ -1,7 +1,7 @@
 /* lower_elementwise.c: operators that map one to one or two to core elementwise operators. */
 #include "frontend/lower.h"
 
-/* ---- one operand ------------------------------------------------------------------------------------- */
+/* ---- one operand ----------------------------------------------------------------------------- */
 
 /* 8-bit floats are storage: they compute as f32, into which they all fit. */
 static WqValue *widen_f8(Lower *L, WqValue *x)
@@ -66,10 +66,11 @@ void lower_SwiGLU(Lower *L)
 	lo_out(L, 0, lo2(L, OP_Mul, swish(L, lo_need(L, 0)), lo_need(L, 1)));
 }
 
-/* ---- two operands -------------------------------------------------------------------------------------- */
+/* ---- two operands ---------------------------------------------------------------------------- */
 
-/* Before version 7 the second operand is broadcast to the first one's shape only when `broadcast` says so: its shape is a
- * contiguous part of the first one's that starts at `axis` (its end, if absent), or it has a single element. */
+/* Before version 7 the second operand is broadcast to the first one's shape only when `broadcast` says so: its
+ * shape is a contiguous part of the first one's that starts at `axis` (its end, if absent), or it has a single
+ * element. */
 static WqValue *align_legacy(Lower *L, WqValue *a, WqValue *b)
 {
 	if (!lo_i(L, "broadcast", 0) || !lo_has(L, "axis"))
@@ -134,7 +135,7 @@ void lower_BitShift(Lower *L)
 	lo_out(L, 0, lo_result(L, n));
 }
 
-/* ---- any number of operands ------------------------------------------------------------------------------ */
+/* ---- any number of operands ------------------------------------------------------------------ */
 
 static WqValue *chain(Lower *L, WqOp op)
 {

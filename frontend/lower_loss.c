@@ -8,10 +8,10 @@ static WqValue *quot(Lower *L, WqValue *a, WqValue *b) { return lo2(L, OP_Div, a
 static WqValue *times(Lower *L, WqValue *a, double v) { return v == 1 ? a : mul(L, a, lo_like(L, a, v)); }
 static WqValue *plus(Lower *L, WqValue *a, double v) { return v == 0 ? a : add(L, a, lo_like(L, a, v)); }
 
-/* ---- losses ------------------------------------------------------------------------------------------------ */
+/* ---- losses ---------------------------------------------------------------------------------- */
 
-/* -log_prob[n, target, ...], the weight of each term (NULL: 1) and what the reduction makes of them. Terms whose target is
- * ignore_index count nothing, whatever that index is. */
+/* -log_prob[n, target, ...], the weight of each term (NULL: 1) and what the reduction makes of them. Terms whose
+ * target is ignore_index count nothing, whatever that index is. */
 static WqValue *nll(Lower *L, WqValue *log_prob, WqValue *target, WqValue *weight)
 {
 	static const int64_t class_axis[] = { 1 };
@@ -57,10 +57,10 @@ void lower_SoftmaxCrossEntropyLoss(Lower *L)
 		lo_out(L, 1, lo_cast(L, log_prob, lo_type_of(x)));
 }
 
-/* ---- training ------------------------------------------------------------------------------------------------ */
+/* ---- training -------------------------------------------------------------------------------- */
 
-/* Operands: the rate r and the step count t, then n tensors X, n of each of `states` others, the first of them the gradients.
- * Results: n new X, then n of each state but the gradients. */
+/* Operands: the rate r and the step count t, then n tensors X, n of each of `states` others, the first of them the
+ * gradients. Results: n new X, then n of each state but the gradients. */
 typedef struct Update {
 	Lower *L;
 	int n, states;

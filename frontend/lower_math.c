@@ -51,7 +51,8 @@ void lower_ms_FusedGemm(Lower *L)
 	lo_out(L, 0, y);
 }
 
-/* An operand of FusedMatMul: first its axis 0 moves behind the batch axes (transBatch), then the last two change places. */
+/* An operand of FusedMatMul: first its axis 0 moves behind the batch axes (transBatch), then the last two change
+ * places. */
 static WqValue *fused_operand(Lower *L, int operand, const char *trans, const char *trans_batch)
 {
 	WqValue *v = lo_need(L, operand);

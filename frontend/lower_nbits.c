@@ -1,11 +1,13 @@
-/* lower_nbits.c: com.microsoft's operators on weights of 2, 4 and 8 bits: MatMulNBits, MatMulBnb4, GatherBlockQuantized.
+/* lower_nbits.c: com.microsoft's operators on weights of 2, 4 and 8 bits: MatMulNBits, MatMulBnb4,
+ * GatherBlockQuantized.
  *
- * A constant weight stays as small as it was: MatMulNBits becomes MatMul(A, Transpose(DequantizeLinear(q, scales, zeros))) with
- * q [N, K] a view of the file's bytes, blocked along K; MatMulBnb4 a Gather of 16 numbers by q, times the scales.
+ * A constant weight stays as small as it was: MatMulNBits becomes MatMul(A, Transpose(DequantizeLinear(q, scales,
+ * zeros))) with q [N, K] a view of the file's bytes, blocked along K; MatMulBnb4 a Gather of 16 numbers by q,
+ * times the scales.
  */
 #include "frontend/lower_quant.h"
 
-/* ---- packed integers ---------------------------------------------------------------------------------------- */
+/* ---- packed integers ------------------------------------------------------------------------- */
 
 typedef struct Packed {
 	int64_t rows, stride; /* bytes of a row */
@@ -44,15 +46,18 @@ static WqTensor *pack_constant(Lower *L, const Packed *p, uint8_t *from)
 	int64_t dim[] = { p->rows, p->keep };
 	int64_t count = wq_shape_count(2, dim, "a packed weight");
 	WqTensor *q = WQ_NEW(L->m->arena, WqTensor);
-	*q = (WqTensor){ .dtype = uint_of(p->bits), .packed = p->bits < 8, .rank = 2, .dim = { p->rows, p->keep }, .data = from };
+	*q = (WqTensor){ .dtype = uint_of(p->bits), .packed = p->bits < 8, .rank = 2, .dim = { p->rows, p->keep } };
+	q->data = from;
 	if (p->keep == p->stride * p->per_byte && !p->high_first)
 		return q;
 	uint8_t *to = wq_alloc(L->m->arena, wq_packed_bytes(q->dtype, count));
 	unsigned mask = (1u << p->bits) - 1;
 	q->data = to;
 	for (int64_t r = 0, k = 0; r < p->rows; r++, from += p->stride)
-		for (int64_t i = 0; i < p->keep; i++, k++)
-			to[k / p->per_byte] |= (uint8_t)((from[i / p->per_byte] >> shift_of(p, i) & mask) << k % p->per_byte * p->bits);
+		for (int64_t i = 0; i < p->keep; i++, k++) {
+			unsigned code = from[i / p->per_byte] >> shift_of(p, i) & mask;
+			to[k / p->per_byte] |= (uint8_t)(code << k % p->per_byte * p->bits);
+		}
 	return q;
 }
 
@@ -93,8 +98,8 @@ static WqValue *filled(Lower *L, WqDtype t, int64_t n, int v)
 	return wq_const(L->g, NULL, q);
 }
 
-/* The zero points, for these scales, of numbers q that have none: half of their range. A constant where the weight is one: its
- * size is bounded by the file's then. */
+/* The zero points, for these scales, of numbers q that have none: half of their range. A constant where the weight
+ * is one: its size is bounded by the file's then. */
 static WqValue *half_range(Lower *L, const WqValue *scales, const WqValue *q, int bits)
 {
 	int rank = lo_rank(L, scales), half = 1 << (bits - 1);
@@ -104,7 +109,7 @@ static WqValue *half_range(Lower *L, const WqValue *scales, const WqValue *q, in
 	return lo_expand(L, wq_const_int(L->g, lo_type_of(q), half), rank, dim);
 }
 
-/* ---- attributes ---------------------------------------------------------------------------------------------- */
+/* ---- attributes ------------------------------------------------------------------------------ */
 
 static int64_t positive(Lower *L, const char *attr, int64_t otherwise)
 {
@@ -122,7 +127,7 @@ static int read_bits(Lower *L)
 	return (int)bits;
 }
 
-/* ---- MatMulNBits ------------------------------------------------------------------------------------------------ */
+/* ---- MatMulNBits ----------------------------------------------------------------------------- */
 
 typedef struct NBits {
 	int64_t n, k, block, blocks; /* [N, K], blocks of a row */
@@ -199,7 +204,8 @@ static bool trivial_groups(Lower *L, const NBits *w, const WqValue *group)
 
 void lower_ms_MatMulNBits(Lower *L)
 {
-	NBits w = { .n = positive(L, "N", 0), .k = positive(L, "K", 0), .block = positive(L, "block_size", 0), .bits = read_bits(L) };
+	NBits w = { .n = positive(L, "N", 0), .k = positive(L, "K", 0), .bits = read_bits(L) };
+	w.block = positive(L, "block_size", 0);
 	if (lo_i(L, "weight_prepacked", 0))
 		lo_unsupported(L, "weights that are packed for a particular GPU");
 	WqValue *a = lo_need(L, 0), *x = lo_wide(L, a);
@@ -217,9 +223,10 @@ void lower_ms_MatMulNBits(Lower *L)
 	lo_out(L, 0, lo_cast(L, y, lo_type_of(a)));
 }
 
-/* ---- MatMulBnb4 ----------------------------------------------------------------------------------------------------- */
+/* ---- MatMulBnb4 ------------------------------------------------------------------------------ */
 
-/* By code: a sign and three bits of an odd float, divided by the largest; and the quantiles of a normal distribution. */
+/* By code: a sign and three bits of an odd float, divided by the largest; and the quantiles of a normal
+ * distribution. */
 static const float fp4_values[16] = { 0, 5.208333333e-03f, 0.66666667f, 1, 0.33333333f, 0.5f, 0.16666667f, 0.25f,
 	-0.0f, -5.208333333e-03f, -0.66666667f, -1, -0.33333333f, -0.5f, -0.16666667f, -0.25f };
 static const float nf4_values[16] = { -1, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f,
@@ -251,8 +258,9 @@ static WqValue *bnb4_weight(Lower *L, int64_t n, int64_t k, int64_t block)
 		WqValue *tail = lo_reshape(L, lo_slice(L, v, 0, whole, count, 1), 2, (WqDim[]){ 1, count - whole });
 		head = lo2(L, OP_Mul, head, lo_slice(L, scale, 0, 0, blocks - 1, 1));
 		tail = lo2(L, OP_Mul, tail, lo_slice(L, scale, 0, blocks - 1, blocks, 1));
-		WqValue *part[] = { lo_reshape(L, head, 1, (WqDim[]){ whole }), lo_reshape(L, tail, 1, (WqDim[]){ count - whole }) };
-		v = lo_concat(L, 0, 2, part);
+		head = lo_reshape(L, head, 1, (WqDim[]){ whole });
+		tail = lo_reshape(L, tail, 1, (WqDim[]){ count - whole });
+		v = lo_concat(L, 0, 2, (WqValue *[]){ head, tail });
 	} else {
 		v = lo2(L, OP_Mul, lo_reshape(L, v, 2, (WqDim[]){ blocks, block }), scale);
 	}
@@ -265,7 +273,7 @@ void lower_ms_MatMulBnb4(Lower *L)
 	lo_out(L, 0, lo2(L, OP_MatMul, lo_need(L, 0), lo_i(L, "transB", 1) ? lo_swap_last(L, w) : w));
 }
 
-/* ---- GatherBlockQuantized --------------------------------------------------------------------------------------------- */
+/* ---- GatherBlockQuantized -------------------------------------------------------------------- */
 
 /* Bytes as the integers packed along their last axis, of which `last` count (-1: all). */
 static WqValue *unpack_last(Lower *L, WqValue *v, int bits, WqDim last)
@@ -343,7 +351,8 @@ static Blocks read_blocks(Lower *L)
 	return b;
 }
 
-/* The codes are gathered, and what they and their scales make decoded; unless blocks lie along the axis that is gathered. */
+/* The codes are gathered, and what they and their scales make decoded; unless blocks lie along the axis that is
+ * gathered. */
 void lower_ms_GatherBlockQuantized(Lower *L)
 {
 	Blocks b = read_blocks(L);

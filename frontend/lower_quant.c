@@ -1,8 +1,9 @@
-/* lower_quant.c: QuantizeLinear and DequantizeLinear, and the operators on quantized integers: exact in i32, then scaled. */
+/* lower_quant.c: QuantizeLinear and DequantizeLinear, and the operators on quantized integers: exact in i32, then
+ * scaled. */
 #include "frontend/lower_quant.h"
 #include "frontend/lower_window.h"
 
-/* ---- building blocks ------------------------------------------------------------------------------------ */
+/* ---- building blocks ------------------------------------------------------------------------- */
 
 WqValue *lq_scalar(Lower *L, WqValue *v)
 {
@@ -22,7 +23,8 @@ WqValue *lq_dequantize(Lower *L, WqValue *x, WqValue *scale, WqValue *zero_point
 	return lo_result(L, dequantize_node(L, x, scale, lq_scalar(L, zero_point), lo_type_of(scale)));
 }
 
-WqValue *lq_dequantize_blocks(Lower *L, WqValue *x, WqValue *scale, WqValue *zero_point, int axis, int64_t block, WqDtype to)
+WqValue *lq_dequantize_blocks(Lower *L, WqValue *x, WqValue *scale, WqValue *zero_point, int axis, int64_t block,
+	WqDtype to)
 {
 	WqNode *n = dequantize_node(L, x, scale, zero_point, to);
 	wq_set_i(n, "axis", axis);
@@ -47,7 +49,7 @@ WqValue *lq_centre(Lower *L, WqValue *x, WqValue *zero_point)
 	return lo2(L, OP_Sub, x, lo_cast(L, zero_point, t));
 }
 
-/* ---- QuantizeLinear, DequantizeLinear --------------------------------------------------------------------- */
+/* ---- QuantizeLinear, DequantizeLinear -------------------------------------------------------- */
 
 /* A type attribute, 0 of which means that it is not there. */
 static WqDtype optional_dtype(Lower *L, const char *attr, WqDtype otherwise)
@@ -139,7 +141,7 @@ void lower_DynamicQuantizeLinear(Lower *L)
 	lo_out(L, 2, d.zero_point);
 }
 
-/* ---- integer products ----------------------------------------------------------------------------------------- */
+/* ---- integer products ------------------------------------------------------------------------ */
 
 /* A parameter of the left factor: a vector of it belongs to the rows. */
 static WqValue *by_row(Lower *L, WqValue *v)
@@ -234,7 +236,7 @@ void lower_ms_DynamicQuantizeMatMul(Lower *L)
 	lo_out(L, 0, plus_bias(L, y, lo_in(L, 4)));
 }
 
-/* ---- integer convolutions ---------------------------------------------------------------------------------------- */
+/* ---- integer convolutions -------------------------------------------------------------------- */
 
 /* A parameter of the weights: a vector of it belongs to the output channels, axis 0 of `rank`. */
 static WqValue *by_filter(Lower *L, WqValue *v, int rank)

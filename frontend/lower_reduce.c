@@ -106,8 +106,8 @@ void lower_ReduceLogSum(Lower *L)
 	lo_out(L, 0, lo_cast(L, lo1(L, OP_Log, reduce(&r, OP_ReduceSum, as_float(L, x))), lo_type_of(x)));
 }
 
-/* m + log(sum(exp(x - m))) with m the maximum, or 0 where that is infinite: then the sum itself says -inf (also of nothing)
- * or inf. */
+/* m + log(sum(exp(x - m))) with m the maximum, or 0 where that is infinite: then the sum itself says -inf (also of
+ * nothing) or inf. */
 void lower_ReduceLogSumExp(Lower *L)
 {
 	Reduce r = read_reduce(L);
@@ -116,6 +116,7 @@ void lower_ReduceLogSumExp(Lower *L)
 	m = lo3(L, OP_Where, lo1(L, OP_IsInf, m), lo_like(L, m, 0), m);
 	WqValue *s = lo1(L, OP_Log, reduce(&r, OP_ReduceSum, lo1(L, OP_Exp, lo2(L, OP_Sub, x, m))));
 	if (!r.keepdims)
-		m = s->type.rank >= 0 ? lo_reshape(L, m, s->type.rank, s->type.dim) : lo2(L, OP_Reshape, m, lo1(L, OP_Shape, s));
+		m = s->type.rank < 0 ? lo2(L, OP_Reshape, m, lo1(L, OP_Shape, s)) :
+			lo_reshape(L, m, s->type.rank, s->type.dim);
 	lo_out(L, 0, lo_cast(L, lo2(L, OP_Add, s, m), lo_type_of(lo_need(L, 0))));
 }

@@ -1,7 +1,7 @@
 /* lower_signal.c: DFT, STFT, the window functions and MelWeightMatrix.
  *
- * A transform is a product with a table of cosines and one of sines. The tables are made by core operators from the sizes, so that
- * they are constants where the sizes are known and are computed at run time where those are operands.
+ * A transform is a product with a table of cosines and one of sines: constants where the sizes are known, else made by
+ * core operators at run time.
  */
 #include <math.h>
 
@@ -36,7 +36,7 @@ static WqValue *column(Lower *L, WqValue *v)
 	return lo_unsqueeze(L, v, 1, (int64_t[]){ 1 });
 }
 
-/* ---- transforms --------------------------------------------------------------------------------------------- */
+/* ---- transforms ------------------------------------------------------------------------------ */
 
 typedef struct Dft {
 	Lower *L;
@@ -53,8 +53,8 @@ static WqValue *dft_results(const Dft *d)
 	return plus(d->L, quot(d->L, d->length, num(d->L, d->length, 2)), 1);
 }
 
-/* By how much each of n terms counts: 1/length in the inverse; twice that for all of half a spectrum that stand for their mirror
- * image too. */
+/* By how much each of n terms counts: 1/length in the inverse; twice that for all of half a spectrum that stand
+ * for their mirror image too. */
 static WqValue *dft_weights(const Dft *d, WqValue *term)
 {
 	Lower *L = d->L;
@@ -91,8 +91,9 @@ static Tables dft_tables(const Dft *d, WqDim terms, bool by_rows, WqDtype t)
 {
 	Lower *L = d->L;
 	double length, results;
-	if (wq_dim_static(terms) && lo_const_scalar(L, d->length, &length) && lo_const_scalar(L, dft_results(d), &results) &&
-		length >= 1 && results >= 0 && results * (double)terms <= MOST_TABLE)
+	bool known = wq_dim_static(terms) && lo_const_scalar(L, d->length, &length) &&
+		lo_const_scalar(L, dft_results(d), &results);
+	if (known && length >= 1 && results >= 0 && results * (double)terms <= MOST_TABLE)
 		return constant_tables(d, terms, (int64_t)length, (int64_t)results, by_rows, t);
 	WqValue *term = lo_range(L, terms), *result = count_to(L, dft_results(d));
 	if (by_rows)
@@ -179,7 +180,7 @@ static bool has_imaginary(Lower *L, const WqValue *x)
 typedef struct Around {
 	WqValue *shape; /* i64[rank] */
 	WqValue *at;    /* i64[1]: the axis, not negative */
-	WqValue *before, *n, *after; /* i64[1]: how many elements lie before the axis, along it, and after it but for the last axis */
+	WqValue *before, *n, *after; /* i64[1]: elements before the axis, along it, after it without the last axis */
 } Around;
 
 /* The product of the sizes where `which` holds. */
@@ -318,7 +319,7 @@ void lower_STFT(Lower *L)
 	lo_out(L, 0, lo_cast(L, y, lo_type_of(in)));
 }
 
-/* ---- windows ------------------------------------------------------------------------------------------------------ */
+/* ---- windows --------------------------------------------------------------------------------- */
 
 static WqDtype output_type(Lower *L)
 {
@@ -356,7 +357,7 @@ void lower_BlackmanWindow(Lower *L)
 	cosine_window(L, 0.42, 0.5, 0.08);
 }
 
-/* ---- MelWeightMatrix ------------------------------------------------------------------------------------------------- */
+/* ---- MelWeightMatrix ------------------------------------------------------------------------- */
 
 /* 2595 log10(1 + f / 700) */
 static WqValue *mel(Lower *L, WqValue *f)
@@ -373,7 +374,8 @@ static WqValue *as_scalar(Lower *L, WqValue *v)
 /* The spectrogram bins (f64, whole numbers) of n + 2 points at equal mel distances. */
 static WqValue *mel_points(Lower *L, WqValue *n, WqValue *dft_length, WqValue *rate)
 {
-	WqValue *low = mel(L, lo_wide(L, as_scalar(L, lo_need(L, 3)))), *high = mel(L, lo_wide(L, as_scalar(L, lo_need(L, 4))));
+	WqValue *low = mel(L, lo_wide(L, as_scalar(L, lo_need(L, 3))));
+	WqValue *high = mel(L, lo_wide(L, as_scalar(L, lo_need(L, 4))));
 	WqValue *points = plus(L, n, 2);
 	WqValue *step = quot(L, sub(L, high, low), lo_cast(L, points, lo_type_of(low)));
 	WqValue *m = add(L, mul(L, f64(L, count_to(L, points)), f64(L, step)), f64(L, low));

@@ -1,7 +1,8 @@
 /* lower_text.c: TfIdfVectorizer, by comparing every window of the input with every n-gram of the pool.
  *
- * For n-grams of n items at distance s: item j of the windows, [B, windows, 1], equals item j of the n-grams, [n-grams], for
- * all j; the windows that do are counted. The counts of all n-grams, [B, total], are added to the columns that they belong to.
+ * For n-grams of n items at distance s: item j of the windows, [B, windows, 1], equals item j of the n-grams,
+ * [n-grams], for all j; the windows that do are counted. The counts of all n-grams, [B, total], are added to the
+ * columns that they belong to.
  */
 #include "frontend/lower.h"
 
@@ -50,7 +51,8 @@ static Pool read_pool(Lower *L)
 	p.max = lo_i(L, "max_gram_length", 1);
 	p.skips = lo_i(L, "max_skip_count", 0);
 	if (p.min < 1 || p.max < p.min || p.skips < 0)
-		lo_bad(L, "n-grams of %lld to %lld items, up to %lld skipped", (long long)p.min, (long long)p.max, (long long)p.skips);
+		lo_bad(L, "n-grams of %lld to %lld items, up to %lld skipped", (long long)p.min, (long long)p.max,
+			(long long)p.skips);
 	check_columns(&p);
 	return p;
 }
