@@ -129,6 +129,31 @@ gathered("u8_bits4_zeros", pack(rng.integers(0, 16, (5, 48)), 4), idx, (rng.rand
 gathered("u8_bits8", u8(5, 32), idx, (rng.random((5, 2)) + .5).astype(F32), u8(5, 2), gather_axis=0, quantize_axis=1,
          block_size=16, bits=8)
 
+F8, F4 = 17, 23  # float8e4m3fn, float4e2m1
+F8_CODES, F8_VALUES = np.array([0x38, 0x40, 0x30, 0xB8, 0x00, 0x7E, 0xC4], np.uint8), np.array([1, 2, 0.5, -1, 0, 448, -3], F32)
+F4_VALUES = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6, 0, -0.5, -1, -1.5, -2, -3, -4, -6], F32)
+
+
+def f8(q):
+    return onnx.TensorProto(data_type=F8, dims=q.shape, raw_data=F8_CODES[q].tobytes())
+
+
+q, sc = rng.integers(0, 7, (5, 20)), (rng.random((5, 2)) + .5).astype(F32)
+gathered("f8", f8(q), idx, sc, want=[(F8_VALUES[q] * sc.repeat(16, 1)[:, :20])[idx]], quantize_axis=1, block_size=16)
+sc = np.array([[0.75]], F32)
+gathered("f8_one_scale", f8(q), idx, sc, want=[(F8_VALUES[q] * sc)[idx]], quantize_axis=1, block_size=0)
+q, sc = rng.integers(0, 16, (5, 32)), (rng.random((1, 2)) + .5).astype(F32)
+gathered("f4", sub(F4, q), idx, sc, want=[(F4_VALUES[q] * sc.repeat(16, 1))[idx]], quantize_axis=1, block_size=16)
+
+# groups in another order than that of the columns
+q, sc, zp = rng.integers(0, 16, (4, 3, 16)), (rng.random((4, 3)) + .5).astype(F32), rng.integers(0, 16, (4, 3))
+g, x = rng.permutation(np.arange(48) // 16).astype(np.int32), f(2, 48)
+w = (q.reshape(4, 48) - zp[:, g]) * sc[:, g]
+case("matmulnbits_groups", "MatMulNBits", [x, pack(q, 4), sc, pack(zp, 4), g], run=True, want=[(x @ w.T).astype(F32)], N=4, K=48,
+     bits=4, block_size=16)
+case("matmulnbits_groups_default", "MatMulNBits", [x, pack(q, 4), sc, None, np.arange(48, dtype=np.int32) // 16],
+     want=[(x @ ((q - 8) * sc[..., None]).reshape(4, 48).T).astype(F32)], N=4, K=48, bits=4, block_size=16)
+
 # ---- quantized operators ----------------------------------------------------------------------------------------------
 
 s = lambda v: np.array(v, F32)
@@ -169,6 +194,13 @@ case("qlinearconv_nhwc", "QLinearConv", [u8(1, 5, 5, 4), s(0.02), z(120), i8(6, 
 case("quantizelinear", "QuantizeLinear", [f(3, 4, 5, scale=3), per(4), u8(4)], axis=1)
 case("quantizelinear_u16", "QuantizeLinear", [f(3, 4), s(0.001), z(30000, np.uint16)])
 case("dequantizelinear", "DequantizeLinear", [i8(3, 4, 5), per(5), i8(5)], axis=2)
+
+# 8-bit floats multiply as f32; every result here is one of their values
+qa, qb = np.array([[0, 1, 2], [3, 0, 4]]), np.array([[0, 2], [1, 1], [3, 0]])
+prod = (F8_VALUES[qa] @ F8_VALUES[qb]) * 2
+case("qlinearmatmul_f8", "QLinearMatMul", [f8(qa), s(0.5), f8(np.array([4])), f8(qb), s(1), f8(np.array([4])), s(0.25), f8(np.array([4]))],
+     n_in=8, domain="", want=[onnx.TensorProto(data_type=F8, dims=prod.shape, raw_data=bytes(
+         {2: 0x40, 3: 0x44, 9: 0x51, 10: 0x52}[int(v)] for v in prod.reshape(-1)))])
 
 # ---- products ------------------------------------------------------------------------------------------------------------
 
@@ -252,7 +284,8 @@ def build(c, all_inputs):
     node = h.make_node(c["op"], names, outs, domain=c["domain"], **attrs)
     info = [h.make_tensor_value_info(t.name, t.data_type, t.dims) for t in inputs]
     if c["want"]:
-        out = [h.make_tensor_value_info(o, tensor(o, w).data_type, w.shape) for o, w in zip(outs, c["want"])]
+        want = [tensor(o, w) for o, w in zip(outs, c["want"])]
+        out = [h.make_tensor_value_info(t.name, t.data_type, t.dims) for t in want]
     else:
         out = [onnx.ValueInfoProto(name=o) for o in outs]
     imports = [h.make_opsetid("", c["opset"])] + ([h.make_opsetid(c["domain"], 1)] if c["domain"] else [])

@@ -1,1 +1,1 @@
-By0JÎvåxœwrŸo¼|r-qmy»y±tfz
+By0JLu<zÖqôs,uÝnks†xÙ|qVu|v

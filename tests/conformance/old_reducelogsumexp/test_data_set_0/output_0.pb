@@ -1,3 +1,1 @@
-By0Jx9ICÌ¾=C’CÛâÀBVŽVBMÍÚ@#
-Càø9CÍßEBëXtCž·ÂBèÈB7„ÊBÞrBœgÝB{ŽºBéÄáB?2C°h¡B¬…æBmS7C®UCY*ŠB…êC3sªC
-vCôVªB}u"CŽÙ,B˜:]B
+By0Jxx`CŸHÛB¨/wB¥’‹B÷ˆ×BWÔ5A‹À>BmpÿÁévaC¨­B{ C,ÕBZAC ŸB·Á¨AŠBør.B}:A©¾B„"CQ^C0/½B;BåIÛBlªBåM0CžXCTsBÆ‰A®‚C
