@@ -214,6 +214,22 @@ TEST(sequences)
 	wq_arena_free(a);
 }
 
+/* ---- memory ------------------------------------------------------------------------------------------------- */
+
+static void every_format(WqArena *a)
+{
+	const WqTensor *t[2] = { sample(a, WQ_STR, 2), sample(a, WQ_U4, 9000) };
+	wq_npz_write(a, in_dir(a, "s.npz"), 2, (const char *[]){ "a", "b" }, t);
+	int n;
+	wq_npz_read(a, in_dir(a, "s.npz"), &n);
+	wq_pb_write(a, in_dir(a, "s.pb"), "t", t[1]);
+	wq_value_read(a, in_dir(a, "s.pb"), NULL);
+	WqStr z = deflated(a, "x", "abcabcabc", 9, 9, 1);
+	unzip(a, z);
+}
+
+TEST(failing_allocations) { test_sweep(every_format); }
+
 /* ---- numpy --------------------------------------------------------------------------------------------------- */
 
 static bool python(WqArena *a, const char *code)
@@ -271,4 +287,5 @@ TEST_MAIN(TEST_RUN(round_trips_of_every_type)
 	  TEST_RUN(types_that_numpy_cannot_name)
 	  TEST_RUN(zip_archives)
 	  TEST_RUN(sequences)
+	  TEST_RUN(failing_allocations)
 	  TEST_RUN(numpy_reads_ours_and_we_read_numpys))

@@ -63,6 +63,33 @@ static inline void test_eq(long long a, long long b, const char *what, const cha
 		} \
 	} while (0)
 
+/* Runs fn(arena) with its first, second, ... allocation failing until none does: each run must end in WQ_ENOMEM. */
+static long test_allowed;
+static inline bool test_deny(size_t n) { return (void)n, test_allowed-- == 0; }
+static inline bool test_starved(void (*fn)(WqArena *a), long allowed)
+{
+	WqArena *a = wq_arena_new();
+	WqTry t;
+	test_allowed = allowed;
+	wq_alloc_set_deny(test_deny);
+	bool ok = WQ_TRY(&t);
+	if (ok) {
+		fn(a);
+		wq_try_end(&t);
+	}
+	wq_alloc_set_deny(NULL);
+	CHECK_MSG(ok || t.err.code == WQ_ENOMEM, "allocation %ld: %s", allowed, t.err.text);
+	wq_arena_free(a);
+	return !ok;
+}
+static inline void test_sweep(void (*fn)(WqArena *a))
+{
+	long i = 0;
+	while (test_starved(fn, i))
+		i++;
+	CHECK(i > 0);
+}
+
 /* A directory that goes when the program ends. */
 static char test_tmp[64];
 static inline void test_remove_tmp(void)

@@ -241,8 +241,30 @@ TEST(old_models_name_initializers_as_inputs)
 	wq_arena_free(a);
 }
 
+static OnnxModel *starving;
+
+static void write_starving(WqArena *a)
+{
+	WqTensor t = tensor(WQ_I4, 3, (int8_t[]){ 1, 2, 3 });
+	OnnxNamed added = { "b2", &t };
+	OnnxEdit e = { .drop = "b", .n_tensors = 1, .tensors = &added };
+	OnnxChange c = { .n_edits = 1, .edits = &e, .external = 1 };
+	onnx_write(starving, &c, in_dir(a, "to/starved.onnx"));
+}
+
+TEST(failing_allocations)
+{
+	WqArena *a = wq_arena_new();
+	starving = onnx_open(make_external(a));
+	test_sweep(write_starving);
+	CHECK(!system(wq_sprintf(a, "cd '%s' && ! ls *.tmp* 2>/dev/null", in_dir(a, "to"))));
+	onnx_close(starving);
+	wq_arena_free(a);
+}
+
 TEST_MAIN(TEST_RUN(no_change)
 	  TEST_RUN(an_initializer_becomes_nodes)
 	  TEST_RUN(constants_and_nested_graphs)
 	  TEST_RUN(external_files_go_along)
-	  TEST_RUN(old_models_name_initializers_as_inputs))
+	  TEST_RUN(old_models_name_initializers_as_inputs)
+	  TEST_RUN(failing_allocations))
