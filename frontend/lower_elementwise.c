@@ -16,13 +16,18 @@ WqValue *lo_wide(Lower *L, WqValue *x)
 	return t == WQ_F16 || t == WQ_BF16 ? lo_cast(L, x, WQ_F32) : widen_f8(L, x);
 }
 
+/* Erf, of all functions, is defined for integers too. */
 void lower_unary(Lower *L)
 {
 	WqValue *x = lo_need(L, 0);
 	WqOp op = wq_op_find(L->op);
+	WqDtype t = lo_type_of(x);
 	if (op == OP_IsNaN)
 		x = widen_f8(L, x);
-	lo_out(L, 0, lo1(L, op, x));
+	if (wq_dtype_is_int(t) && !wq_dtype_in(t, wq_op(op)->mask))
+		lo_out(L, 0, lo_cast(L, lo1(L, op, lo_cast(L, x, WQ_F64)), t));
+	else
+		lo_out(L, 0, lo1(L, op, x));
 }
 
 void lower_IsInf(Lower *L)
