@@ -108,6 +108,8 @@ static WqValue *without_late_windows(Lower *L, WqValue *y, const LoWindow *win, 
 	return y;
 }
 
+enum { MAX_WINDOW = 1 << 22 }; /* the ones are a constant of the model */
+
 /* The sum of |x|^p over a window is a convolution with ones, of images that have one channel each. */
 void lower_LpPool(Lower *L)
 {
@@ -127,7 +129,8 @@ void lower_LpPool(Lower *L)
 	}
 	shape[0] = wq_dim_mul(L->m, lo_dim(L, x, 0), lo_dim(L, x, 1));
 	shape[1] = 1;
-	wq_shape_count(win.n + 2, kernel, "LpPool's kernel");
+	if (wq_shape_count(win.n + 2, kernel, "LpPool's kernel") > MAX_WINDOW)
+		lo_unsupported(L, "a window of more than %d elements", MAX_WINDOW);
 	WqValue *images = lo_reshape(L, power(L, x, p), win.n + 2, shape);
 	WqNode *n = lo_node(L, OP_Conv, 2, images, ones(L, lo_type_of(x), win.n + 2, kernel));
 	lo_window_set(n, &win, false);
