@@ -419,12 +419,12 @@ static bool fuse(WqNode *root, WqArena *a)
 	int rank = softmax->out[0]->type.rank;
 	if (!same_rank(&s, rank))
 		return false;
+	WqNode *mark = root->prev;
 	root->graph->mod->where = root->name;
 	WqValue *y = attention(&s, rank);
 	root->graph->mod->where = NULL;
 	if (!y || !wq_type_equal(&y->type, &root->out[0]->type)) {
-		if (y && y->def)
-			wq_node_prune(y->def);
+		wq_nodes_take_back(mark, root);
 		return false;
 	}
 	wq_node_replace(root, y);

@@ -463,15 +463,12 @@ static bool fire(WqMatch *x)
 {
 	WqNode *root = x->root;
 	const WqRule *r = x->rule->text;
-	unsigned newer = x->m->next_id;
+	WqNode *mark = root->prev;
 	x->m->where = root->name;
 	WqValue *with = r->make ? r->make(x) : build(x, x->rule->to);
 	x->m->where = NULL;
-	if (!with || with == root->out[0])
-		return false;
-	if (!wq_type_equal(&with->type, &root->out[0]->type)) {
-		if (with->def && with->def->id >= newer)
-			wq_node_prune(with->def);
+	if (!with || with == root->out[0] || !wq_type_equal(&with->type, &root->out[0]->type)) {
+		wq_nodes_take_back(mark, root);
 		return false;
 	}
 	wq_node_replace(root, with);

@@ -76,6 +76,8 @@ int wq_passes(WqModule *m, const char *pipeline);
 
 /* Removes n if nothing uses its results, then what it alone used. Returns the number of nodes removed. */
 int wq_node_prune(WqNode *n);
+/* Takes back what was made after `mark` (NULL: the graph's start) and before `end`, where nothing uses it: a rewrite that did not come off. */
+void wq_nodes_take_back(WqNode *mark, WqNode *end);
 /* Puts `with` in the place of a one-result node and prunes it. A new value takes over the name of the old. */
 void wq_node_replace(WqNode *n, WqValue *with);
 /* Is every use of v inside one of these nodes (and v no graph output)? */

@@ -38,6 +38,18 @@ static int prune(WqNode *n, int depth)
 
 int wq_node_prune(WqNode *n) { return prune(n, 0); }
 
+void wq_nodes_take_back(WqNode *mark, WqNode *end)
+{
+	for (WqNode *n = end->prev, *prev; n && n != mark; n = prev) {
+		bool used = false;
+		prev = n->prev;
+		for (int i = 0; i < n->n_out; i++)
+			used |= n->out[i] && wq_value_num_uses(n->out[i]);
+		if (!used)
+			wq_node_remove(n);
+	}
+}
+
 void wq_node_replace(WqNode *n, WqValue *with)
 {
 	WqValue *old = n->out[0];

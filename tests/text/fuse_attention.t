@@ -1,0 +1,296 @@
+# run: fuse_attention,dce
+# tol: 1e-5
+
+== scaled scores, a mask
+const c: f32[] = {0.5}
+graph (q: f32[2,3,4,8], k: f32[2,3,5,8], v: f32[2,3,5,6], m: f32[2,1,1,5]) {
+  t: f32[2,3,8,5] = Transpose(k) <perm=[0,1,3,2]>
+  s: f32[2,3,4,5] = MatMul(q, t)
+  a: f32[2,3,4,5] = Mul(s, c)
+  b: f32[2,3,4,5] = Add(m, a)
+  p: f32[2,3,4,5] = Softmax(b)
+  y: f32[2,3,4,6] = MatMul(p, v)
+  return y
+}
+--
+graph (q: f32[2,3,4,8], k: f32[2,3,5,8], v: f32[2,3,5,6], m: f32[2,1,1,5]) {
+  y: f32[2,3,4,6] = Attention(q, k, v, m) <scale=0.5>
+  return y
+}
+
+== heads from one transposition, divided, no mask
+const d: f32[] = {2}
+const perm: i64[4] = {2, 4, 3, 8}
+graph (q: f32[2,3,4,8], k: f32[2,5,3,8], v: f32[2,3,5,6]) {
+  t: f32[2,3,8,5] = Transpose(k) <perm=[0,2,3,1]>
+  s: f32[2,3,4,5] = MatMul(q, t)
+  a: f32[2,3,4,5] = Div(s, d)
+  p: f32[2,3,4,5] = Softmax(a) <axis=3>
+  y: f32[2,3,4,6] = MatMul(p, v)
+  return y
+}
+--
+graph (q: f32[2,3,4,8], k: f32[2,5,3,8], v: f32[2,3,5,6]) {
+  v11: f32[2,3,5,8] = Transpose(k) <perm=[0, 2, 1, 3]>
+  y: f32[2,3,4,6] = Attention(q, v11, v) <scale=0.5>
+  return y
+}
+
+== q and k each times the root of the scale, before and after the transposition
+const r: f32[] = {0.7}
+graph (q: f32[1,2,3,4], k: f32[1,2,3,4], v: f32[1,2,3,4]) {
+  qs: f32[1,2,3,4] = Mul(q, r)
+  t: f32[1,2,4,3] = Transpose(k) <perm=[0,1,3,2]>
+  ts: f32[1,2,4,3] = Mul(t, r)
+  s: f32[1,2,3,3] = MatMul(qs, ts)
+  p: f32[1,2,3,3] = Softmax(s)
+  y: f32[1,2,3,4] = MatMul(p, v)
+  ks: f32[1,2,3,4] = Mul(k, r)
+  t2: f32[1,2,4,3] = Transpose(ks) <perm=[0,1,3,2]>
+  s2: f32[1,2,3,3] = MatMul(y, t2)
+  p2: f32[1,2,3,3] = Softmax(s2)
+  z: f32[1,2,3,4] = MatMul(p2, v)
+  return z
+}
+--
+graph (q: f32[1,2,3,4], k: f32[1,2,3,4], v: f32[1,2,3,4]) {
+  y: f32[1,2,3,4] = Attention(q, k, v) <scale=0.4899999833106996>
+  z: f32[1,2,3,4] = Attention(y, k, v) <scale=0.69999998807907104>
+  return z
+}
+
+== a causal constant, any size of "never"
+const m: f32[1,1,3,3] = {0, -10000, -10000, 0, 0, -10000, 0, 0, 0}
+graph (q: f32[1,2,3,4], k: f32[1,2,3,4], v: f32[1,2,3,4]) {
+  t: f32[1,2,4,3] = Transpose(k) <perm=[0,1,3,2]>
+  s: f32[1,2,3,3] = MatMul(q, t)
+  a: f32[1,2,3,3] = Add(s, m)
+  p: f32[1,2,3,3] = Softmax(a)
+  y: f32[1,2,3,4] = MatMul(p, v)
+  return y
+}
+--
+graph (q: f32[1,2,3,4], k: f32[1,2,3,4], v: f32[1,2,3,4]) {
+  y: f32[1,2,3,4] = Attention(q, k, v) <scale=1, causal=1>
+  return y
+}
+
+== a causal mask from ranges, and one from the file
+sym T in [1, 8]
+const zero: i64[] = {0}
+const one: i64[] = {1}
+const fz: f32[] = {0}
+const never: f32[] = {-1e9}
+graph (q: f32[1,2,T,4], k: f32[1,2,T,4], v: f32[1,2,T,4], m: f32[1,1,1,T]) {
+  n: i64[] = Dims() <dims=[T], scalar=1>
+  r: i64[T] = Range(zero, n, one)
+  d: i64[2] = Dims() <dims=[T, 1]>
+  i: i64[T,1] = Reshape(r, d)
+  ok: bool[T,T] = LessOrEqual(r, i)
+  w: f32[T,T] = Where(ok, fz, never)
+  t: f32[1,2,4,T] = Transpose(k) <perm=[0,1,3,2]>
+  s: f32[1,2,T,T] = MatMul(q, t)
+  a: f32[1,2,T,T] = Add(s, w)
+  b: f32[1,2,T,T] = Add(a, m)
+  p: f32[1,2,T,T] = Softmax(b)
+  y: f32[1,2,T,4] = MatMul(p, v)
+  return y
+}
+--
+sym T in [1, 8]
+graph (q: f32[1,2,T,4], k: f32[1,2,T,4], v: f32[1,2,T,4], m: f32[1,1,1,T]) {
+  y: f32[1,2,T,4] = Attention(q, k, v, m) <scale=1, causal=1>
+  return y
+}
+
+== Where: allowed, with -inf; forbidden, with a mask besides
+const inf: f32[] = hex"000080ff"
+graph (q: f32[1,2,3,4], k: f32[1,2,3,4], v: f32[1,2,3,4], ok: bool[1,1,3,3]) {
+  yes: bool[1,1,3,3] = Equal(ok, ok)
+  t: f32[1,2,4,3] = Transpose(k) <perm=[0,1,3,2]>
+  s: f32[1,2,3,3] = MatMul(q, t)
+  a: f32[1,2,3,3] = Where(yes, s, inf)
+  p: f32[1,2,3,3] = Softmax(a)
+  y: f32[1,2,3,4] = MatMul(p, v)
+  no: bool[1,1,3,3] = Not(yes)
+  s2: f32[1,2,3,3] = MatMul(y, t)
+  a2: f32[1,2,3,3] = Where(no, inf, s2)
+  p2: f32[1,2,3,3] = Softmax(a2)
+  z: f32[1,2,3,4] = MatMul(p2, v)
+  return z
+}
+--
+graph (q: f32[1,2,3,4], k: f32[1,2,3,4], v: f32[1,2,3,4], ok: bool[1,1,3,3]) {
+  yes: bool[1,1,3,3] = Equal(ok, ok)
+  y: f32[1,2,3,4] = Attention(q, k, v, yes) <scale=1>
+  no: bool[1,1,3,3] = Not(yes)
+  v27: bool[1,1,3,3] = Not(no)
+  z: f32[1,2,3,4] = Attention(y, k, v, v27) <scale=1>
+  return z
+}
+
+== Where with a finite number, and a row that may see nothing: stays
+const never: f32[] = {-10000}
+graph (q: f32[1,2,3,4], k: f32[1,2,3,4], v: f32[1,2,3,4], ok: bool[1,1,3,3]) {
+  t: f32[1,2,4,3] = Transpose(k) <perm=[0,1,3,2]>
+  s: f32[1,2,3,3] = MatMul(q, t)
+  a: f32[1,2,3,3] = Where(ok, s, never)
+  p: f32[1,2,3,3] = Softmax(a)
+  y: f32[1,2,3,4] = MatMul(p, v)
+  return y
+}
+--
+const never: f32[] = {-10000}
+graph (q: f32[1,2,3,4], k: f32[1,2,3,4], v: f32[1,2,3,4], ok: bool[1,1,3,3]) {
+  t: f32[1,2,4,3] = Transpose(k) <perm=[0, 1, 3, 2]>
+  s: f32[1,2,3,3] = MatMul(q, t)
+  a: f32[1,2,3,3] = Where(ok, s, never)
+  p: f32[1,2,3,3] = Softmax(a)
+  y: f32[1,2,3,4] = MatMul(p, v)
+  return y
+}
+
+== a soft cap
+const c: f32[] = {0.5}
+const cap: f32[] = {20}
+graph (q: f32[1,2,3,4], k: f32[1,2,3,4], v: f32[1,2,3,4]) {
+  t: f32[1,2,4,3] = Transpose(k) <perm=[0,1,3,2]>
+  s: f32[1,2,3,3] = MatMul(q, t)
+  a: f32[1,2,3,3] = Mul(s, c)
+  b: f32[1,2,3,3] = Div(a, cap)
+  d: f32[1,2,3,3] = Tanh(b)
+  e: f32[1,2,3,3] = Mul(d, cap)
+  p: f32[1,2,3,3] = Softmax(e)
+  y: f32[1,2,3,4] = MatMul(p, v)
+  return y
+}
+--
+graph (q: f32[1,2,3,4], k: f32[1,2,3,4], v: f32[1,2,3,4]) {
+  y: f32[1,2,3,4] = Attention(q, k, v) <scale=0.5, softcap=20>
+  return y
+}
+
+== repeated heads
+const u: i64[5] = {2, 2, 1, 5, 4}
+const e: i64[5] = {2, 2, 3, 5, 4}
+const h: i64[4] = {2, 6, 5, 4}
+graph (q: f32[2,6,3,4], k: f32[2,2,5,4], v: f32[2,2,5,4]) {
+  k1: f32[2,2,1,5,4] = Reshape(k, u)
+  k2: f32[2,2,3,5,4] = Expand(k1, e)
+  k3: f32[2,6,5,4] = Reshape(k2, h)
+  v1: f32[2,2,1,5,4] = Reshape(v, u)
+  v2: f32[2,2,3,5,4] = Expand(v1, e)
+  v3: f32[2,6,5,4] = Reshape(v2, h)
+  t: f32[2,6,4,5] = Transpose(k3) <perm=[0,1,3,2]>
+  s: f32[2,6,3,5] = MatMul(q, t)
+  p: f32[2,6,3,5] = Softmax(s)
+  y: f32[2,6,3,4] = MatMul(p, v3)
+  return y
+}
+--
+graph (q: f32[2,6,3,4], k: f32[2,2,5,4], v: f32[2,2,5,4]) {
+  y: f32[2,6,3,4] = Attention(q, k, v) <scale=1>
+  return y
+}
+
+== three axes
+graph (q: f32[6,3,4], k: f32[6,5,4], v: f32[6,5,4], m: f32[6,1,5]) {
+  t: f32[6,4,5] = Transpose(k) <perm=[0,2,1]>
+  s: f32[6,3,5] = MatMul(q, t)
+  a: f32[6,3,5] = Add(s, m)
+  p: f32[6,3,5] = Softmax(a) <axis=2>
+  y: f32[6,3,4] = MatMul(p, v)
+  return y
+}
+--
+const v10: i64[4] = {6, 1, 3, 4}
+const v14: i64[4] = {6, 1, 5, 4}
+const v17: i64[4] = {6, 1, 5, 4}
+const v20: i64[4] = {6, 1, 1, 5}
+const v25: i64[3] = {6, 3, 4}
+graph (q: f32[6,3,4], k: f32[6,5,4], v: f32[6,5,4], m: f32[6,1,5]) {
+  v12: f32[6,1,3,4] = Reshape(q, v10) <allowzero=1>
+  v16: f32[6,1,5,4] = Reshape(k, v14) <allowzero=1>
+  v19: f32[6,1,5,4] = Reshape(v, v17) <allowzero=1>
+  v22: f32[6,1,1,5] = Reshape(m, v20) <allowzero=1>
+  v24: f32[6,1,3,4] = Attention(v12, v16, v19, v22) <scale=1>
+  y: f32[6,3,4] = Reshape(v24, v25) <allowzero=1>
+  return y
+}
+
+== softmax in f32 between halves
+const c: f16[] = {0.5}
+graph (q: f16[1,2,3,4], k: f16[1,2,3,4], v: f16[1,2,3,4]) {
+  t: f16[1,2,4,3] = Transpose(k) <perm=[0,1,3,2]>
+  s: f16[1,2,3,3] = MatMul(q, t)
+  a: f16[1,2,3,3] = Mul(s, c)
+  b: f32[1,2,3,3] = Cast(a) <to=f32>
+  d: f32[1,2,3,3] = Softmax(b)
+  p: f16[1,2,3,3] = Cast(d) <to=f16>
+  y: f16[1,2,3,4] = MatMul(p, v)
+  return y
+}
+--
+graph (q: f16[1,2,3,4], k: f16[1,2,3,4], v: f16[1,2,3,4]) {
+  y: f16[1,2,3,4] = Attention(q, k, v) <scale=0.5>
+  return y
+}
+
+== rows of NaN made zero
+const z: f32[] = {0}
+graph (q: f32[1,2,3,4], k: f32[1,2,3,4], v: f32[1,2,3,4], m: f32[3,3]) {
+  t: f32[1,2,4,3] = Transpose(k) <perm=[0,1,3,2]>
+  s: f32[1,2,3,3] = MatMul(q, t)
+  a: f32[1,2,3,3] = Add(s, m)
+  b: f32[1,2,3,3] = Softmax(a)
+  n: bool[1,2,3,3] = IsNaN(b)
+  p: f32[1,2,3,3] = Where(n, z, b)
+  y: f32[1,2,3,4] = MatMul(p, v)
+  return y
+}
+--
+graph (q: f32[1,2,3,4], k: f32[1,2,3,4], v: f32[1,2,3,4], m: f32[3,3]) {
+  y: f32[1,2,3,4] = Attention(q, k, v, m) <scale=1>
+  return y
+}
+
+== the weights are used elsewhere; another axis; heads that broadcast; a mask before the scale
+const c: f32[] = {0.5}
+graph (q: f32[1,2,3,4], k: f32[1,2,3,4], v: f32[1,2,3,4], m: f32[3,3], k1: f32[1,1,3,4], v1: f32[1,1,3,4]) {
+  t: f32[1,2,4,3] = Transpose(k) <perm=[0,1,3,2]>
+  s: f32[1,2,3,3] = MatMul(q, t)
+  p: f32[1,2,3,3] = Softmax(s)
+  y: f32[1,2,3,4] = MatMul(p, v)
+  s2: f32[1,2,3,3] = MatMul(y, t)
+  p2: f32[1,2,3,3] = Softmax(s2) <axis=2>
+  y2: f32[1,2,3,4] = MatMul(p2, v)
+  s3: f32[1,2,3,3] = MatMul(y2, t)
+  a3: f32[1,2,3,3] = Add(s3, m)
+  b3: f32[1,2,3,3] = Mul(a3, c)
+  p3: f32[1,2,3,3] = Softmax(b3)
+  y3: f32[1,2,3,4] = MatMul(p3, v)
+  s4: f32[1,2,3,3] = MatMul(y3, t)
+  p4: f32[1,2,3,3] = Softmax(s4)
+  y4: f32[1,2,3,4] = MatMul(p4, v1)
+  return y4, p
+}
+--
+const c: f32[] = {0.5}
+graph (q: f32[1,2,3,4], k: f32[1,2,3,4], v: f32[1,2,3,4], m: f32[3,3], k1: f32[1,1,3,4], v1: f32[1,1,3,4]) {
+  t: f32[1,2,4,3] = Transpose(k) <perm=[0, 1, 3, 2]>
+  s: f32[1,2,3,3] = MatMul(q, t)
+  p: f32[1,2,3,3] = Softmax(s)
+  y: f32[1,2,3,4] = MatMul(p, v)
+  s2: f32[1,2,3,3] = MatMul(y, t)
+  p2: f32[1,2,3,3] = Softmax(s2) <axis=2>
+  y2: f32[1,2,3,4] = MatMul(p2, v)
+  s3: f32[1,2,3,3] = MatMul(y2, t)
+  a3: f32[1,2,3,3] = Add(s3, m)
+  b3: f32[1,2,3,3] = Mul(a3, c)
+  p3: f32[1,2,3,3] = Softmax(b3)
+  y3: f32[1,2,3,4] = MatMul(p3, v)
+  s4: f32[1,2,3,3] = MatMul(y3, t)
+  p4: f32[1,2,3,3] = Softmax(s4)
+  y4: f32[1,2,3,4] = MatMul(p4, v1)
+  return y4, p
+}
