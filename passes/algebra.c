@@ -236,7 +236,7 @@ static WqValue *shorter_concat(WqMatch *x)
 
 /* ---- Transpose ------------------------------------------------------------------------------------------------------- */
 
-static WqValue *transpose_chain(WqMatch *x)
+WqValue *wq_transpose_chain(WqMatch *x)
 {
 	WqNode *root = wq_m_root(x), *inner = root->in[0]->def;
 	int64_t p[WQ_MAX_RANK], q[WQ_MAX_RANK];
@@ -396,7 +396,7 @@ static const WqRule rules[] = {
 	{ "Slice(x, _, _, _, 1)", "x" },
 	{ "Slice(cat=Concat(...), ...)", .make = slice_of_concat },
 	{ "Concat(...)", .make = shorter_concat },
-	{ "Transpose(Transpose(_))", .make = transpose_chain },
+	{ "Transpose(Transpose(_))", .make = wq_transpose_chain },
 	{ "ReduceMax(x, ...)", "x" },
 	{ "ReduceMin(x, ...)", "x" },
 	{ "ReduceProd(x, ...)", "x" },
