@@ -177,7 +177,7 @@ static const void *from_ref(OnnxModel *m, const Onnx__TensorProto *t, const WqTe
 	memcpy(&ref, t->raw_data.data, sizeof ref);
 	WQ_ASSERT(ref.offset <= m->file.n && ref.length <= m->file.n - ref.offset);
 	const char *field = ref.field == 9 ? "raw_data" : ref.field == 4 ? "float_data" : "double_data";
-	if (to->dtype == WQ_STR || (ref.field != 9 && strcmp(field, typed_data(to->dtype, t).field)))
+	if (to->dtype == WQ_STR || (ref.field != 9 && strcmp(field, typed_data(to->dtype, t).field) != 0))
 		wq_fail(WQ_EINPUT, "%s: tensor '%s': elements of type %s cannot stand in %s", m->path, name_of(t),
 			wq_dtype(to->dtype)->text, field);
 	if (t->n_float_data || t->n_double_data || t->n_int32_data || t->n_int64_data || t->n_uint64_data ||

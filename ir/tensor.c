@@ -196,9 +196,10 @@ static Number number_at(const WqTensor *t, int64_t i)
 /* Truncates; what does not fit 64 bits wraps as far as it is exact, and is the smallest integer otherwise. */
 static int64_t int_of(double v)
 {
-	if (v >= -0x1p63 && v < 0x1p63)
+	const double two63 = 9223372036854775808.0;
+	if (v >= -two63 && v < two63)
 		return (int64_t)v;
-	if (v >= 0x1p63 && v < 0x1p64)
+	if (v >= two63 && v < 2 * two63)
 		return (int64_t)(uint64_t)v;
 	return INT64_MIN;
 }
@@ -228,12 +229,13 @@ static void number_set(WqTensor *t, int64_t i, Number v)
 		}
 		return;
 	}
+	float f = (float)v.f;
+	uint16_t h = t->dtype == WQ_BF16 ? wq_f64_to_bf16(v.f) : wq_f64_to_f16(v.f);
 	switch (t->dtype) {
 	case WQ_BOOL: *at = v.is_int ? v.i != 0 : v.f != 0; return;
-	case WQ_F32: store(at, &(float){ (float)v.f }, 4); return;
+	case WQ_F32: store(at, &f, 4); return;
 	case WQ_F64: store(at, &v.f, 8); return;
-	case WQ_F16: store(at, &(uint16_t){ wq_f64_to_f16(v.f) }, 2); return;
-	case WQ_BF16: store(at, &(uint16_t){ wq_f64_to_bf16(v.f) }, 2); return;
+	case WQ_F16: case WQ_BF16: store(at, &h, 2); return;
 	case WQ_F8E4M3FN: case WQ_F8E4M3FNUZ: case WQ_F8E5M2: case WQ_F8E5M2FNUZ: case WQ_F4E2M1: case WQ_F8E8M0:
 		*at = wq_f64_to_f8(t->dtype, v.f, true, 'u');
 		return;
