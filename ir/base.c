@@ -49,6 +49,12 @@ void wq_fail(int code, const char *fmt, ...)
 	wq_failv(code, fmt, ap);
 }
 
+void wq_try_passes(const WqTry *t)
+{
+	if (t->err.code == WQ_ENOMEM)
+		wq_fail(WQ_ENOMEM, "%s", t->err.text);
+}
+
 void wq_bug(const char *file, int line, const char *fmt, ...)
 {
 	va_list ap;

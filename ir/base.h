@@ -45,6 +45,9 @@ typedef struct WqTry {
 void wq_try_push(WqTry *t);
 void wq_try_end(WqTry *t);
 
+/* In a handler that would turn the error into something else: a lack of memory goes on as it is. */
+void wq_try_passes(const WqTry *t);
+
 WQ_NORETURN void wq_fail(int code, const char *fmt, ...) WQ_PRINTF(2, 3);
 WQ_NORETURN void wq_failv(int code, const char *fmt, va_list ap);
 /* Our own mistake: print and abort. */

@@ -158,6 +158,7 @@ static WqDim dim(Parser *p)
 		p->s = end;
 		return d;
 	}
+	wq_try_passes(&t);
 	bad(p, "%s", t.err.text);
 }
 
@@ -459,6 +460,7 @@ static void node(Parser *p, WqGraph *g)
 		wq_try_end(&t);
 		return;
 	}
+	wq_try_passes(&t);
 	p->s = at;
 	bad(p, "%s", t.err.text);
 }

@@ -98,6 +98,7 @@ static void check_types(Verifier *v, WqNode *n)
 		wq_try_end(&t);
 		return;
 	}
+	wq_try_passes(&t);
 	fault(v, "%s: %s", label(n), t.err.text);
 }
 

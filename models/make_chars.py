@@ -2,8 +2,8 @@
 """chars: a tiny decoder-only transformer that writes text letter by letter. Writes models/chars/.
 
 The text is an endless stream of short lines. Some are the sentences of chars/prose.txt, to be known by heart; the
-others come from the little grammars below, where a name or a number from the start of a line often comes back later
-in it, so that attention has something to look up.
+others come from the little grammars below, where a name from the start of a line often comes back later in it, so that
+attention has something to look up.
 """
 
 import json
@@ -31,8 +31,8 @@ def pick(rng, words):
 
 
 def name(rng):
-    """A name the model cannot know: two syllables and a digit."""
-    return "".join(pick(rng, "bdfklmnrstv") + pick(rng, "aeiou") for _ in range(2)) + str(rng.integers(10))
+    """A name the model cannot know, of five letters."""
+    return "".join(pick(rng, letters) for letters in ("bdfklmnrstv", "aeiou", "bdfklmnrstv", "aeiou", "kmnrs"))
 
 
 def statement(rng):
@@ -41,8 +41,8 @@ def statement(rng):
 
 
 def placed(rng):
-    who, kb = name(rng), rng.integers(2, 100)
-    return f"{who} needs {kb} kb; {pick(rng, ADJECTIVES)} as it is, {who} gets {kb} kb {pick(rng, PLACES)}."
+    who = name(rng)
+    return f"{who} needs {rng.integers(2, 100)} kb; {pick(rng, ADJECTIVES)} as it is, {who} goes {pick(rng, PLACES)}."
 
 
 def product(rng):

@@ -67,7 +67,9 @@ static void sweep(const char *path)
 		int rc = whole_way(path);
 		bool failed = left < 0; /* the k-th allocation took place, and was denied */
 		CHECK_MSG(rc == (failed ? WQCC_MEMORY : 0), "%s: allocation %ld denied: code %d", path, k, rc);
-		CHECK_MSG(wq_alloc_live() == before, "%s: allocation %ld denied: %lld blocks leak", path, k, (long long)(wq_alloc_live() - before));
+		int64_t live = wq_alloc_live();
+		CHECK_MSG(live == before, "%s: allocation %ld denied: %lld blocks leak", path, k, (long long)(live - before));
+		before = live;
 		failures += failed;
 		if (!failed)
 			break;
