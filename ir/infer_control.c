@@ -94,8 +94,14 @@ static void see_graph(const WqGraph *g, int64_t *bind, int64_t v)
 static void hide_inner(WqInfer *x, const WqGraph *g, WqType *t)
 {
 	int n = wq_dim_num_syms(x->mod);
-	WqArena *a = wq_arena_new();
-	int64_t *bind = WQ_NEW_N(a, int64_t, n + 1), v;
+	if (wq_type_static(t))
+		return;
+	if (x->running) { /* the evaluator sees the values themselves; the module does not grow with runs */
+		for (int d = 0; d < t->rank; d++)
+			t->dim[d] = wq_dim_static(t->dim[d]) ? t->dim[d] : WQ_DIM_UNKNOWN;
+		return;
+	}
+	int64_t *bind = WQ_NEW_N(x->mod->arena, int64_t, n + 1), v;
 	for (int i = 0; i < n; i++)
 		bind[i] = 1;
 	see_graph(g, bind, -1);
@@ -104,7 +110,6 @@ static void hide_inner(WqInfer *x, const WqGraph *g, WqType *t)
 	for (int d = 0; d < t->rank; d++)
 		if (!wq_dim_static(t->dim[d]) && (t->dim[d] == WQ_DIM_UNKNOWN || !wq_dim_eval(x->mod, t->dim[d], bind, n, &v)))
 			t->dim[d] = WQ_DIM_UNKNOWN;
-	wq_arena_free(a);
 }
 
 static WqType scanned(WqInfer *x, const WqGraph *g, int i, WqDim n)
