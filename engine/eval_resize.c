@@ -14,7 +14,7 @@ typedef struct Resize {
 	Mode mode;
 	Place place;
 	const char *nearest;
-	bool exclude, antialias;
+	bool exclude, antialias, by_scales;
 	double a; /* of cubic */
 } Resize;
 
@@ -38,19 +38,20 @@ static int choose(const WqCall *c, const char *attr, int n, const char *const *n
 
 /* ---- places and weights ------------------------------------------------------------------------------------------- */
 
-static double place_of(const Resize *r, const Axis *x, int64_t i)
+/* The length of the result is a whole number, except for align_corners by scales, which takes n * scale. */
+static double place_of(const Resize *r, const Axis *x, int64_t at)
 {
-	double n = (double)x->n, width = x->scale * n, half = ((double)i + 0.5) / x->scale - 0.5;
+	double n = (double)x->n, m = (double)x->m, i = (double)at, width = r->by_scales ? x->scale * n : m;
 	switch (r->place) {
-	case SYMMETRIC: return n / 2 * (1 - (double)x->m / width) + half;
-	case PYTORCH: return width == 1 ? -0.5 : half;
-	case ALIGN_CORNERS: return width == 1 ? 0 : (double)i * (n - 1) / (width - 1);
-	case ASYMMETRIC: return (double)i / x->scale;
+	case SYMMETRIC: return n / 2 * (1 - m / (x->scale * n)) + (i + 0.5) / x->scale - 0.5;
+	case PYTORCH: return x->m == 1 ? 0 : (i + 0.5) / x->scale - 0.5;
+	case ALIGN_CORNERS: return width == 1 ? 0 : i * (n - 1) / (width - 1);
+	case ASYMMETRIC: return i / x->scale;
 	case CROP:
-		if (width == 1)
+		if (x->m == 1)
 			return 0.5 * (x->start + x->end) * (n - 1);
-		return x->start * (n - 1) + (double)i * (x->end - x->start) * (n - 1) / (width - 1);
-	default: return half;
+		return x->start * (n - 1) + i * (x->end - x->start) * (n - 1) / (m - 1);
+	default: return (i + 0.5) / x->scale - 0.5;
 	}
 }
 
@@ -335,7 +336,7 @@ void eval_resize(WqCall *c)
 	const WqTensor *x = c->in[0], *roi = given(c, 1), *scales = given(c, 2);
 	Resize r = {.mode = (Mode)choose(c, "mode", 3, modes), .place = (Place)choose(c, "coordinate", 6, places),
 		.nearest = wq_attr_s(c->node, "nearest"), .exclude = wq_attr_i(c->node, "exclude_outside") != 0,
-		.antialias = wq_attr_i(c->node, "antialias") != 0, .a = wq_attr_f(c->node, "cubic_coeff_a")};
+		.antialias = wq_attr_i(c->node, "antialias") != 0, .by_scales = scales != NULL, .a = wq_attr_f(c->node, "cubic_coeff_a")};
 	Axis axes[WQ_MAX_RANK] = {0};
 	int n, list[WQ_MAX_RANK];
 	const int64_t *v = wq_attr_ints(c->node, "axes", &n);

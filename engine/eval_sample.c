@@ -40,7 +40,7 @@ static double into_borders(const Grid *g, double v, int64_t n)
 	double low = g->corners ? 0 : -0.5, high = (double)n - (g->corners ? 1 : 0.5);
 	if (v != v)
 		return -2;
-	if (g->padding == PAD_BORDER)
+	if (g->padding == PAD_BORDER && g->taps < 4) /* cubic weighs by the unclamped distance, as PyTorch does */
 		return v < 0 ? 0 : v > (double)(n - 1) ? (double)(n - 1) : v;
 	if (g->padding == PAD_REFLECTION)
 		return reflect(v, low, high);
@@ -54,7 +54,7 @@ static int64_t pixel(const Grid *g, int64_t i, int64_t n)
 		return i;
 	if (g->padding == PAD_ZEROS)
 		return -1;
-	double v = into_borders(g, (double)i, n);
+	double v = g->padding == PAD_REFLECTION ? into_borders(g, (double)i, n) : (double)i;
 	return v < 0 ? 0 : v > (double)(n - 1) ? n - 1 : (int64_t)v;
 }
 

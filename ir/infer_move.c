@@ -256,12 +256,12 @@ void infer_expand(WqInfer *x)
 
 /* ---- Slice ------------------------------------------------------------------------------------------------- */
 
-/* A bound of a slice clamped into [low, dim + high], negative ones counted from the end. */
+/* A bound of a slice (operand 1: start, 2: end) clamped, negative ones counted from the end. */
 static WqDim slice_bound(const WqInfer *x, int operand, int64_t i, WqDim dim, bool back)
 {
 	WqModule *m = x->mod;
 	int64_t v;
-	WqDim d, low = back ? wq_dim_const(m, -1) : 0, high = back ? wq_dim_sub(m, dim, 1) : dim;
+	WqDim d, low = back && operand == 2 ? wq_dim_const(m, -1) : 0, high = back ? wq_dim_sub(m, dim, 1) : dim;
 	if (wq_infer_int(x, operand, i, &v, &d)) {
 		if (v >= INT32_MAX || v >= wq_dim_hi(m, dim))
 			return high;
@@ -278,13 +278,13 @@ static WqDim slice_bound(const WqInfer *x, int operand, int64_t i, WqDim dim, bo
 
 void wq_slice_clamp(int64_t dim, int64_t step, int64_t *start, int64_t *end)
 {
-	int64_t low = step < 0 ? -1 : 0, high = step < 0 ? dim - 1 : dim;
+	int64_t low[2] = {0, step < 0 ? -1 : 0}, high = step < 0 ? dim - 1 : dim;
 	int64_t *const b[2] = {start, end};
 	for (int i = 0; i < 2; i++) {
 		int64_t v = *b[i];
 		if (v < 0)
-			v = v < -dim ? low : v + dim;
-		*b[i] = v < low ? low : v > high ? high : v;
+			v = v < -dim ? low[i] : v + dim;
+		*b[i] = v < low[i] ? low[i] : v > high ? high : v;
 	}
 }
 

@@ -240,6 +240,9 @@ TEST(moves)
 			"y: i32[1] = Slice(a, s, e, x, t)", "i32[1] = {1}"},
 		{"const a: i32[5] = {0,1,2,3,4}\nconst s: i64[1] = {4}\nconst e: i64[1] = {1}\nconst x: i64[1] = {0}\nconst t: i64[1] = {1}",
 			"y: i32[0] = Slice(a, s, e, x, t)", "i32[0] = {}"},
+		/* a start before the beginning is the first element, also backwards (numpy: nothing) */
+		{"const a: i32[3] = {5,6,7}\nconst s: i64[1] = {-9}\nconst e: i64[1] = {-99}\nconst x: i64[1] = {0}\nconst t: i64[1] = {-1}",
+			"y: i32[1] = Slice(a, s, e, x, t)", "i32[1] = {5}"},
 		{"const a: i32[2] = {0,1}\nconst s: i64[1] = {0}\nconst e: i64[1] = {1}\nconst x: i64[1] = {0}\nconst t: i64[1] = {0}",
 			"y: i32[1] = Slice(a, s, e, x, t)", "!step of 0"},
 		{"const a: i32[2,0] = {}\nconst b: i32[2,2] = {1,2,3,4}", "y: i32[2,2] = Concat(a, b) <axis=1>", "i32[2,2] = {1,2,3,4}"},
