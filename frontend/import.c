@@ -108,6 +108,22 @@ static void poison_results(Importer *im, const Onnx__NodeProto *n)
 			scope_bind(im, n->output[i], im->poison);
 }
 
+/* Most operators take tensors only: their lowerings need not ask. */
+static void check_kinds(Lower *L)
+{
+	static const char *const others[] = { "Identity", "If", "Loop", "SequenceAt", "SequenceConstruct", "SequenceInsert",
+		"SequenceErase", "SequenceLength", "SequenceMap", "ConcatFromSequence", "Optional", "OptionalHasElement",
+		"OptionalGetElement" };
+	for (int i = 0; i < lo_n_in(L); i++) {
+		const WqValue *v = lo_in(L, i);
+		bool ok = !v || v->type.kind == WQ_TENSOR;
+		for (int k = 0; !ok && k < WQ_COUNTOF(others); k++)
+			ok = !strcmp(L->op, others[k]);
+		if (!ok)
+			lo_bad(L, "operand %d, '%.200s', is %s", i, v->name, v->type.kind == WQ_SEQUENCE ? "a sequence" : "an optional");
+	}
+}
+
 static void lower_node(Importer *im, const Onnx__NodeProto *n)
 {
 	int version;
@@ -132,6 +148,7 @@ static void lower_node(Importer *im, const Onnx__NodeProto *n)
 		poison_results(im, n);
 		return;
 	}
+	check_kinds(&L);
 	def->lower(&L);
 	for (size_t i = 0; i < n->n_output; i++)
 		if (*n->output[i] && !wq_map_get(im->scope->values, n->output[i]))

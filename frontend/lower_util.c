@@ -78,8 +78,29 @@ WqValue *lo3(Lower *L, WqOp op, WqValue *a, WqValue *b, WqValue *c)
 
 /* ---- constants --------------------------------------------------------------------------------------------- */
 
-WqValue *lo_scalar(Lower *L, WqDtype t, double v) { return wq_const_scalar(L->g, t, v); }
-WqValue *lo_like(Lower *L, const WqValue *x, double v) { return wq_const_scalar(L->g, x->type.dtype, v); }
+WqValue *lo_scalar(Lower *L, WqDtype t, double v)
+{
+	if (t != WQ_C64 && t != WQ_C128 && t != WQ_STR)
+		return wq_const_scalar(L->g, t, v);
+	WqTensor *c = wq_tensor_new(L->m, t, 0, NULL);
+	if (t == WQ_C64)
+		*(float *)c->data = (float)v;
+	else if (t == WQ_C128)
+		*(double *)c->data = v;
+	else if (v == 0)
+		((WqString *)c->data)->p = "";
+	else
+		lo_bad(L, "a string where a number is needed");
+	return wq_const(L->g, NULL, c);
+}
+
+WqValue *lo_like(Lower *L, const WqValue *x, double v)
+{
+	if (x->type.kind != WQ_TENSOR)
+		lo_bad(L, "'%.200s' is not a tensor", x->name);
+	return lo_scalar(L, x->type.dtype, v);
+}
+
 WqValue *lo_i64s(Lower *L, int n, const int64_t *v) { return wq_const_i64s(L->g, n, v); }
 WqValue *lo_i64(Lower *L, int64_t v) { return wq_const_i64s(L->g, 1, &v); }
 

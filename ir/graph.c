@@ -119,8 +119,16 @@ WqValue *wq_const_i64s(WqGraph *g, int n, const int64_t *v)
 	return wq_const(g, NULL, t);
 }
 
+/* The element types that a file gives may be anything. */
+static void need_number(WqDtype t)
+{
+	if (!wq_dtype_valid((int)t) || t == WQ_STR || t == WQ_C64 || t == WQ_C128)
+		wq_fail(WQ_EINPUT, "a number of type %s is needed", wq_dtype_valid((int)t) ? wq_dtype(t)->text : "none");
+}
+
 WqValue *wq_const_scalar(WqGraph *g, WqDtype dtype, double v)
 {
+	need_number(dtype);
 	WqTensor *t = wq_tensor_new(g->mod, dtype, 0, NULL);
 	wq_tensor_set_f(t, 0, v);
 	return wq_const(g, NULL, t);
@@ -128,6 +136,7 @@ WqValue *wq_const_scalar(WqGraph *g, WqDtype dtype, double v)
 
 WqValue *wq_const_int(WqGraph *g, WqDtype dtype, int64_t v)
 {
+	need_number(dtype);
 	WqTensor *t = wq_tensor_new(g->mod, dtype, 0, NULL);
 	wq_tensor_set_i(t, 0, v);
 	return wq_const(g, NULL, t);
