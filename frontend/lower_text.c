@@ -96,7 +96,7 @@ static WqValue *count_grams(const Pool *p, WqValue *x, int64_t from, int64_t n, 
 {
 	WqValue *sum = NULL;
 	WqDim length = x->type.dim[1];
-	for (int64_t s = 1; s <= (n == 1 ? 1 : p->skips + 1); s++) {
+	for (int64_t s = 1; s - 1 <= (n == 1 ? 0 : p->skips); s++) {
 		if (n > 1 && wq_dim_static(length) && s > (length - 1) / (n - 1))
 			break; /* longer than the row */
 		if ((*comparisons += (int)n) > MOST_COMPARISONS)

@@ -72,10 +72,13 @@ static bool dim_of_expression(Importer *im, const char *s, WqDim *out)
 	return !*end && !(wq_dim_get_const(im->m, *out, &v) && v < 0);
 }
 
-static WqDim import_dim(Importer *im, const Onnx__TensorShapeProto__Dimension *d)
+static WqDim import_dim(Importer *im, const char *what, const Onnx__TensorShapeProto__Dimension *d)
 {
-	if (d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE && d->dim_value >= 0)
+	if (d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE && d->dim_value >= 0) {
+		if (d->dim_value > (int64_t)1 << 48) /* more than any machine holds; leaves room for sums and small products */
+			wq_fail(WQ_EINPUT, "'%.200s' has a dimension of %lld", what, (long long)d->dim_value);
 		return d->dim_value;
+	}
 	if (d->value_case != ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM || !d->dim_param || !*d->dim_param)
 		return wq_dim_fresh(im->m, "u", 0, WQ_DIM_INF);
 	WqDim out;
@@ -94,7 +97,7 @@ static WqType import_tensor_type(Importer *im, const char *what, int32_t elem, c
 	if (shape->n_dim > WQ_MAX_RANK)
 		wq_fail(WQ_EUNSUPPORTED, "'%.200s' has rank %zu (at most %d)", what, shape->n_dim, WQ_MAX_RANK);
 	for (size_t i = 0; i < shape->n_dim; i++)
-		dim[i] = import_dim(im, shape->dim[i]);
+		dim[i] = import_dim(im, what, shape->dim[i]);
 	return wq_type_tensor((WqDtype)elem, (int)shape->n_dim, dim);
 }
 
