@@ -2,23 +2,32 @@
  *
  * A result may take 64 KB, or as many bytes as the operands do. So shape arithmetic and small tables go, weights are
  * transposed, sliced and scaled once - but nothing grows: an Expand of a scalar to a mask, and above all the
- * DequantizeLinear, Cast or Gather that decodes a compressed weight, stay in the graph in their small form.
+ * DequantizeLinear, Cast or Gather that decodes a compressed weight, stay in the graph in their small form. What is
+ * computed from types that only store numbers may hardly grow at all: all the weights of a model for a microcontroller
+ * are under 64 KB.
  */
 #include "engine/exec.h"
 
-enum { SMALL = 64 << 10 };
+enum { SMALL = 64 << 10, SMALL_DECODED = 1 << 10 };
 
-static int64_t stored_bytes(const WqTensor *t)
+/* Integers and floats of at most 8 bits. */
+static bool only_stores(WqDtype t)
 {
-	return t->packed ? (int64_t)wq_packed_bytes(t->dtype, wq_tensor_count(t)) : (int64_t)wq_tensor_bytes(t);
+	return wq_dtype(t)->bits <= 8 && (wq_dtype_is_int(t) || wq_dtype_is_float(t));
 }
 
-/* The result's bytes in the module's arena. */
+/* The result's bytes in the module's arena; types under 8 bits packed, as in files. */
 static WqTensor *store(WqModule *m, const WqTensor *t)
 {
-	WqTensor *r = wq_tensor_new(m, t->dtype, t->rank, t->dim);
-	size_t n = wq_tensor_bytes(t);
-	if (n)
+	WqTensor *r = WQ_NEW(m->arena, WqTensor);
+	*r = *t;
+	r->packed = wq_dtype(t->dtype)->bits < 8;
+	int64_t count = wq_tensor_count(t);
+	size_t n = r->packed ? wq_packed_bytes(t->dtype, count) : wq_tensor_bytes(t);
+	r->data = wq_alloc(m->arena, n);
+	if (r->packed)
+		wq_pack(t->dtype, t->data, r->data, count);
+	else if (n)
 		memcpy(r->data, t->data, n);
 	return r;
 }
@@ -46,14 +55,16 @@ static bool foldable(const WqNode *n)
 static void evaluate(Step *s)
 {
 	WqCall *c = &s->call;
-	int64_t bytes = 0;
+	int64_t bytes = 0, least = SMALL;
 	for (int i = 0; i < c->n_in; i++) {
 		if (!s->node->in[i])
 			continue;
 		c->vin[i] = wq_rt_borrow(s->node->in[i]->data);
-		bytes += stored_bytes(s->node->in[i]->data);
+		bytes += (int64_t)wq_tensor_bytes(&c->vin[i]->t);
+		if (only_stores(c->vin[i]->t.dtype))
+			least = SMALL_DECODED;
 	}
-	s->limit = bytes > SMALL ? bytes : SMALL;
+	s->limit = bytes > least ? bytes : least;
 	wq_step_eval(s);
 }
 
