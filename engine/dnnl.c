@@ -1,46 +1,24 @@
-/* dnnl.c: the heavy f32 operators through oneDNN (2.6 and 3.x); the only includer of its header.
+/* dnnl.c: oneDNN (2.6 and 3.x): descriptions, and the primitives that a node keeps, made anew when its shapes change. Weights are in
+ * the layout that oneDNN likes best, packed once if they are constant.
  *
- * Images are channels-last on both sides (layout.c), which oneDNN's fast kernels take on every CPU; weights are in the layout
- * that it likes best, packed once if they are constant. A node keeps its primitives, made anew when its shapes change. What
- * oneDNN refuses, or would do by its reference code, is left to the plain code.
- *
- * oneDNN orders its sums by the number of threads it finds. So it is given one, and the work is cut here: into jobs of images,
+ * oneDNN orders its sums by the number of threads it finds. So it is given one, and the work is cut (dnnl_ops.c) into jobs of images,
  * rows of an image or rows of a matrix, in a way that depends on the sizes only.
  */
-#include "engine/exec.h"
-#include "ir/window.h"
+#ifdef WQ_DNNL
 
-#ifndef WQ_DNNL
+#include "engine/dnnl_lib.h"
 
-bool wq_dnnl_matmul(WqCall *c) { return (void)c, false; }
-bool wq_dnnl_conv(WqCall *c) { return (void)c, false; }
-bool wq_dnnl_conv_transpose(WqCall *c) { return (void)c, false; }
-bool wq_dnnl_pool(WqCall *c) { return (void)c, false; }
-const char *wq_dnnl_version(void) { return "none"; }
-
-#else
-
-#include <oneapi/dnnl/dnnl.h>
 #include <pthread.h>
 #ifdef _OPENMP
 #include <omp.h>
 #endif
 
-/* ---- the two versions of the library ------------------------------------------------------------------ */
+static dnnl_engine_t cpu;
+static dnnl_primitive_attr_t own_scratch; /* primitives leave their working memory to the caller */
 
-typedef dnnl_memory_desc_t Md;
-#if DNNL_VERSION_MAJOR >= 3
-typedef const_dnnl_memory_desc_t MdRef;
-#define REF(md) (md)
-#define MD_NONE NULL
-#else
-typedef const dnnl_memory_desc_t *MdRef;
-#define REF(md) (&(md))
-#define MD_NONE ((Md){ 0 })
-#endif
+/* ---- descriptions ------------------------------------------------------------------------------------------ */
 
-/* stride NULL: of whatever layout the primitive likes. */
-static bool md_make(Md *md, int n, const int64_t *dim, const int64_t *stride)
+bool wq_md_make(Md *md, int n, const int64_t *dim, const int64_t *stride)
 {
 	dnnl_dims_t dims = { 0 }, strides = { 0 };
 	memcpy(dims, dim, (size_t)n * sizeof *dim);
@@ -73,17 +51,6 @@ static void md_free(Md *md)
 #endif
 	*md = MD_NONE;
 }
-
-/* What a primitive is made from. */
-typedef struct Sides {
-	Md src, weight, bias, dst; /* weight: of any layout */
-	Md plain;                  /* the weight as the graph has it */
-	bool has_weight, has_bias;
-	dnnl_dims_t stride, kernel, dilation, begin, end;
-} Sides;
-
-static dnnl_engine_t cpu;
-static dnnl_primitive_attr_t own_scratch; /* primitives leave their working memory to the caller */
 
 static dnnl_status_t describe_conv(dnnl_primitive_desc_t *pd, Sides *s, bool transposed)
 {
@@ -130,51 +97,6 @@ static dnnl_status_t describe_matmul(dnnl_primitive_desc_t *pd, Sides *s)
 }
 
 /* ---- a node's primitives ---------------------------------------------------------------------------------- */
-
-/* A piece of the work: n images, or rows or batches of a product. Of the first spatial axis: where it is cut. */
-typedef struct Part {
-	int64_t n, in, out, begin, end; /* in 0: the axis is whole */
-} Part;
-
-enum { MAX_JOBS = 16, MAX_KINDS = 4 };
-
-typedef struct Job {
-	int kind;
-	Part part;
-	size_t at_src, at_weight, at_dst; /* where its piece begins, in elements */
-	dnnl_memory_t src, weight, bias, dst;
-	dnnl_stream_t stream;
-} Job;
-
-typedef struct Key {
-	int rank[3];
-	bool bias;
-	int64_t dim[3][WQ_MAX_RANK];
-} Key;
-
-typedef struct Prim {
-	Key key;
-	bool made, usable;
-	int what, n_job, n_kind;
-	Job job[MAX_JOBS];
-	Part part[MAX_KINDS]; /* jobs of one kind have parts of one shape, and share a primitive */
-	dnnl_primitive_desc_t desc[MAX_KINDS];
-	dnnl_primitive_t run[MAX_KINDS];
-	dnnl_primitive_t pack; /* weight to the layout that the primitives want; NULL: as it is */
-	dnnl_memory_t plain, want;
-	void *packed;
-	size_t packed_bytes;
-	bool filled; /* packed holds a constant weight */
-	bool failed;
-} Prim;
-
-enum { CONV, DECONV, MAX_POOL, AVERAGE_POOL, AVERAGE_POOL_PADDED, MATMUL };
-
-/* What an operator tells: the sides of a primitive for a part, false to refuse; and how to cut the work into p->job. */
-typedef struct Kind {
-	bool (*describe)(WqCall *c, int what, const Part *part, Sides *s);
-	void (*cut)(WqCall *c, Prim *p);
-} Kind;
 
 static void jobs_clear(Prim *p)
 {
@@ -402,8 +324,7 @@ static void run_jobs(void *arg, int64_t begin, int64_t end)
 	}
 }
 
-/* The node's primitives for its operands' shapes; NULL if oneDNN or the operator refuses. */
-static Prim *prim_ready(WqCall *c, int what, const Kind *op)
+Prim *wq_prim_ready(WqCall *c, int what, const Kind *op)
 {
 	if (c->out[0].dtype != WQ_F32 || !c->cache || !start())
 		return NULL;
@@ -418,7 +339,7 @@ static Prim *prim_ready(WqCall *c, int what, const Kind *op)
 	return p->usable ? p : NULL;
 }
 
-static bool prim_go(WqCall *c, Prim *p, int weight)
+bool wq_prim_run(WqCall *c, Prim *p, int weight)
 {
 	const char *w = weight < 0 ? NULL : pack(p, &p->job[0], c->in[weight]->data, wq_call_is_const(c, weight));
 	if (weight >= 0 && !w)
@@ -435,273 +356,6 @@ static bool prim_go(WqCall *c, Prim *p, int weight)
 	p->failed = false;
 	wq_parallel(c, p->n_job, 1, run_jobs, p);
 	return !p->failed;
-}
-
-/* ---- windows ------------------------------------------------------------------------------------------------- */
-
-static void strides_of(int n, const int64_t *dim, const int *order, int64_t *stride)
-{
-	int64_t step = 1;
-	for (int i = n - 1; i >= 0; i--) {
-		stride[order[i]] = step;
-		step *= dim[order[i]];
-	}
-}
-
-static bool image_md(Md *md, int rank, const int64_t *dim)
-{
-	int order[WQ_MAX_RANK];
-	int64_t stride[WQ_MAX_RANK];
-	for (int d = 0; d < rank; d++)
-		order[d] = d == 0 ? 0 : d == rank - 1 ? 1 : d + 1;
-	strides_of(rank, dim, order, stride);
-	return md_make(md, rank, dim, stride);
-}
-
-/* [group, out, in, taps...], which lies in memory as [group, out, in, ...] or (transposed) [group, in, out, ...]. */
-static bool weight_md(Sides *s, const WqTensor *w, int64_t group, bool transposed)
-{
-	int64_t dim[WQ_MAX_RANK + 1], stride[WQ_MAX_RANK + 1];
-	int order[WQ_MAX_RANK + 1], n = w->rank + 1;
-	dim[0] = group;
-	dim[1] = transposed ? w->dim[1] : w->dim[0] / group;
-	dim[2] = transposed ? w->dim[0] / group : w->dim[1];
-	for (int d = 0; d < n; d++)
-		order[d] = transposed && (d == 1 || d == 2) ? 3 - d : d;
-	memcpy(dim + 3, w->dim + 2, (size_t)(w->rank - 2) * sizeof *dim);
-	strides_of(n, dim, order, stride);
-	int skip = group == 1;
-	s->has_weight = true;
-	return md_make(&s->plain, n - skip, dim + skip, stride + skip) && md_make(&s->weight, n - skip, dim + skip, NULL);
-}
-
-/* Geometry as oneDNN counts it: dilation 0 is dense, and the padding at the end is what makes the sizes agree. */
-static bool window_sides(WqCall *c, const WqWindow *whole, bool transposed, const Part *part, Sides *s)
-{
-	WqWindow cut = *whole, *w = &cut;
-	int rank = c->in[0]->rank;
-	int64_t x[5], y[5];
-	if (rank > 5)
-		return false;
-	if (part->in) {
-		w->in[0] = part->in;
-		w->out[0] = part->out;
-		w->begin[0] = part->begin;
-		w->end[0] = part->end;
-	}
-	for (int d = 0; d < w->n; d++) {
-		int64_t small = transposed ? w->in[d] : w->out[d], large = transposed ? w->out[d] : w->in[d];
-		s->stride[d] = w->stride[d];
-		s->kernel[d] = w->kernel[d];
-		s->dilation[d] = w->dilation[d] - 1;
-		s->begin[d] = w->begin[d];
-		int64_t extent = wq_window_extent(w, d), fit = (small - 1) * w->stride[d] + extent - large - w->begin[d];
-		bool floors = !transposed && (large + w->begin[d] + w->end[d] - extent) / w->stride[d] + 1 == small;
-		s->end[d] = floors ? w->end[d] : fit;
-		if (w->begin[d] < 0 || w->end[d] < 0 || large < 1 || small < 1)
-			return false;
-	}
-	for (int d = 0; d < rank; d++) {
-		x[d] = d == 0 && part->n ? part->n : d < 2 ? c->in[0]->dim[d] : w->in[d - 2];
-		y[d] = d == 0 && part->n ? part->n : d < 2 ? c->out[0].dim[d] : w->out[d - 2];
-	}
-	return image_md(&s->src, rank, x) && image_md(&s->dst, rank, y);
-}
-
-static bool window_of(WqCall *c, const int64_t *kernel, bool transposed, WqWindow *w)
-{
-	const WqTensor *x = c->in[0];
-	if (wq_window_attrs(c->node, x->rank - 2, kernel, w))
-		return false;
-	memcpy(w->in, x->dim + 2, (size_t)w->n * sizeof *w->in);
-	return !(transposed ? wq_window_resolve_transposed(c->node, w) : wq_window_resolve(c->node, w));
-}
-
-static bool describe_windowed(WqCall *c, int what, const Part *part, Sides *s)
-{
-	const WqTensor *w = c->in[1];
-	WqWindow win;
-	int64_t one = 1, m = c->out[0].dim[1];
-	s->has_bias = c->n_in > 2 && c->in[2];
-	return wq_tensor_count(w) && window_of(c, w->dim + 2, what == DECONV, &win) &&
-		window_sides(c, &win, what == DECONV, part, s) && weight_md(s, w, wq_attr_i(c->node, "group"), what == DECONV) &&
-		(!s->has_bias || md_make(&s->bias, 1, &m, &one));
-}
-
-static int64_t product(const int64_t *v, int n)
-{
-	int64_t p = 1;
-	for (int i = 0; i < n; i++)
-		p *= v[i];
-	return p;
-}
-
-enum { JOB_WORK = 4 << 20 }; /* multiplications that are worth a job of their own */
-
-/* Rows [o0, o1) of the first spatial axis, of image i. */
-static Job rows_job(const WqWindow *w, int64_t i, int64_t o0, int64_t o1, int64_t row_in, int64_t row_out)
-{
-	int64_t first = o0 * w->stride[0] - w->begin[0], last = (o1 - 1) * w->stride[0] - w->begin[0] + wq_window_extent(w, 0);
-	int64_t lo = first > 0 ? first : 0, hi = last < w->in[0] ? last : w->in[0];
-	return (Job){ .part = { 1, hi - lo, o1 - o0, lo - first, last - hi }, .at_src = (size_t)((i * w->in[0] + lo) * row_in),
-		.at_dst = (size_t)((i * w->out[0] + o0) * row_out) };
-}
-
-/* Into groups of images; the rows of one image, where it is large and alone. */
-static void cut_windowed(WqCall *c, Prim *p)
-{
-	const WqTensor *x = c->in[0], *y = &c->out[0];
-	int64_t images = x->dim[0], space_in = wq_tensor_count(x) / images, space_out = wq_tensor_count(y) / images;
-	int64_t each = wq_tensor_count(c->in[1]) / y->dim[1] * (p->what == DECONV ? space_in : space_out) + 1;
-	if (images > 1) {
-		int64_t jobs = images * each / JOB_WORK < MAX_JOBS ? images * each / JOB_WORK + 1 : MAX_JOBS;
-		int64_t n = (images + jobs - 1) / jobs;
-		p->n_job = (int)((images + n - 1) / n);
-		for (int j = 0; j < p->n_job; j++)
-			p->job[j] = (Job){ .part.n = j * n + n < images ? n : images - j * n, .at_src = (size_t)(j * n * space_in),
-				.at_dst = (size_t)(j * n * space_out) };
-		return;
-	}
-	WqWindow w;
-	int64_t jobs = each / (2 * JOB_WORK) < MAX_JOBS ? each / (2 * JOB_WORK) : MAX_JOBS, rows = y->dim[2];
-	if (p->what != CONV || jobs < 2 || rows < 4 * jobs || !window_of(c, c->in[1]->dim + 2, false, &w))
-		return;
-	int64_t n = (rows + jobs - 1) / jobs;
-	p->n_job = (int)((rows + n - 1) / n);
-	for (int j = 0; j < p->n_job; j++)
-		p->job[j] = rows_job(&w, 0, j * n, j * n + n < rows ? j * n + n : rows, space_in / x->dim[2], space_out / rows);
-}
-
-/* Both sides channels-last, in whatever layout the operand comes. */
-static bool on_images(WqCall *c, int what, int weight, const Kind *op)
-{
-	Prim *p = prim_ready(c, what, op);
-	if (!p)
-		return false;
-	wq_layout_operand(c, 0, true);
-	if (!prim_go(c, p, weight))
-		return false;
-	c->vout[0]->channels_last = true;
-	return true;
-}
-
-static const Kind windowed = { describe_windowed, cut_windowed };
-
-bool wq_dnnl_conv(WqCall *c) { return on_images(c, CONV, 1, &windowed); }
-bool wq_dnnl_conv_transpose(WqCall *c) { return on_images(c, DECONV, 1, &windowed); }
-
-static bool describe_pooling(WqCall *c, int what, const Part *part, Sides *s)
-{
-	WqWindow w;
-	if (!window_of(c, NULL, false, &w) || !window_sides(c, &w, false, part, s))
-		return false;
-	for (int d = 0; d < w.n; d++) { /* windows in nothing but padding, or past the padding that counts */
-		int64_t extent = wq_window_extent(&w, d);
-		if (s->begin[d] >= extent || s->end[d] >= extent || (what == AVERAGE_POOL_PADDED && s->end[d] > w.end[d]))
-			return false;
-	}
-	return true;
-}
-
-static void cut_images(WqCall *c, Prim *p)
-{
-	int64_t images = c->in[0]->dim[0], n = (images + MAX_JOBS - 1) / MAX_JOBS;
-	int64_t in = wq_tensor_count(c->in[0]) / images, out = wq_tensor_count(&c->out[0]) / images;
-	p->n_job = (int)((images + n - 1) / n);
-	for (int j = 0; j < p->n_job; j++)
-		p->job[j] = (Job){ .part.n = j * n + n < images ? n : images - j * n, .at_src = (size_t)(j * n * in),
-			.at_dst = (size_t)(j * n * out) };
-}
-
-static const Kind pooling = { describe_pooling, cut_images };
-
-bool wq_dnnl_pool(WqCall *c)
-{
-	if (c->node->op == OP_MaxPool)
-		return !(c->n_out > 1 && c->vout[1]) && on_images(c, MAX_POOL, -1, &pooling);
-	bool padded = wq_attr_i(c->node, "count_include_pad");
-	return on_images(c, padded ? AVERAGE_POOL_PADDED : AVERAGE_POOL, -1, &pooling);
-}
-
-/* ---- MatMul ---------------------------------------------------------------------------------------------------- */
-
-enum { SMALL_PRODUCT = 2048 }; /* multiplications that are not worth a call */
-
-static bool dense_md(Md *md, int n, const int64_t *dim)
-{
-	static const int order[] = { 0, 1, 2 };
-	int64_t stride[3];
-	strides_of(n, dim, order, stride);
-	return md_make(md, n, dim, stride);
-}
-
-typedef struct Product {
-	int64_t M, N, K, batch_a, batch_b;
-} Product;
-
-/* A stack of rows times one matrix (batch_b 1, M all rows), or matrices in pairs; other broadcasts are left to the plain code. */
-static bool product_of(WqCall *c, Product *p)
-{
-	const WqTensor *a = c->in[0], *b = c->in[1];
-	bool row = a->rank == 1, col = b->rank == 1;
-	p->M = row ? 1 : a->dim[a->rank - 2];
-	p->N = col ? 1 : b->dim[b->rank - 1];
-	p->K = a->dim[a->rank - 1];
-	p->batch_a = row ? 1 : product(a->dim, a->rank - 2);
-	p->batch_b = col ? 1 : product(b->dim, b->rank - 2);
-	int64_t batch = p->batch_a > p->batch_b ? p->batch_a : p->batch_b;
-	if (p->K == 0 || p->M * p->N * p->K * batch < SMALL_PRODUCT)
-		return false;
-	if (p->batch_b == 1) {
-		p->M *= p->batch_a;
-		p->batch_a = 1;
-		return true;
-	}
-	return (p->batch_a == p->batch_b || p->batch_a == 1) && wq_tensor_count(&c->out[0]) == p->batch_b * p->M * p->N;
-}
-
-static bool describe_product(WqCall *c, int what, const Part *part, Sides *s)
-{
-	(void)what;
-	Product p;
-	if (!product_of(c, &p))
-		return false;
-	bool one = p.batch_b == 1;
-	if (part->n && one)
-		p.M = part->n;
-	else if (part->n)
-		p.batch_b = part->n;
-	if (p.batch_a > p.batch_b)
-		p.batch_a = p.batch_b;
-	int64_t x[3] = { p.batch_a, p.M, p.K }, w[3] = { p.batch_b, p.K, p.N }, y[3] = { p.batch_b, p.M, p.N };
-	int n = one ? 2 : 3;
-	s->has_weight = true;
-	return dense_md(&s->src, n, x + one) && dense_md(&s->plain, n, w + one) && dense_md(&s->dst, n, y + one) &&
-		(one && wq_call_is_const(c, 1) ? md_make(&s->weight, n, w + one, NULL) : dense_md(&s->weight, n, w + one));
-}
-
-static void cut_product(WqCall *c, Prim *prim)
-{
-	Product p;
-	if (!product_of(c, &p))
-		return;
-	bool one = p.batch_b == 1;
-	int64_t items = one ? p.M : p.batch_b, work = items * (one ? 1 : p.M) * p.N * p.K;
-	int64_t jobs = work / JOB_WORK < MAX_JOBS ? work / JOB_WORK : MAX_JOBS;
-	if (jobs < 2 || items < jobs * (one ? 16 : 1))
-		return;
-	int64_t n = (items + jobs - 1) / jobs, a = one ? p.K : p.batch_a == 1 ? 0 : p.M * p.K, y = one ? p.N : p.M * p.N;
-	prim->n_job = (int)((items + n - 1) / n);
-	for (int j = 0; j < prim->n_job; j++)
-		prim->job[j] = (Job){ .part.n = j * n + n < items ? n : items - j * n, .at_src = (size_t)(j * n * a),
-			.at_dst = (size_t)(j * n * y), .at_weight = one ? 0 : (size_t)(j * n * p.K * p.N) };
-}
-
-bool wq_dnnl_matmul(WqCall *c)
-{
-	static const Kind op = { describe_product, cut_product };
-	Prim *p = prim_ready(c, MATMUL, &op);
-	return p && prim_go(c, p, 1);
 }
 
 const char *wq_dnnl_version(void)

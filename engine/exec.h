@@ -52,6 +52,9 @@ typedef struct Plan {
 	Bind *bind;
 } Plan;
 
+/* Every call that an evaluator sees is the member of a step. */
+static inline Step *wq_step_of(const WqCall *c) { return (Step *)((char *)(uintptr_t)c - offsetof(Step, call)); }
+
 /* ---- layouts (layout.c) ---- */
 
 /* A new reference to v's data in the other layout (the same memory where the two agree). */
