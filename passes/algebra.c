@@ -34,7 +34,7 @@ static bool c_negative(WqMatch *x)
 static WqValue *expanded(WqMatch *x, WqValue *v)
 {
 	const WqType *t = &wq_m_root(x)->out[0]->type;
-	if (wq_type_equal(&v->type, t) || t->rank < 0 || v->type.rank < 0)
+	if (wq_type_same(&v->type, t) || t->rank < 0 || v->type.rank < 0)
 		return v;
 	for (int d = 0; d < t->rank; d++)
 		if (!wq_dim_static(t->dim[d]))
@@ -423,7 +423,7 @@ static bool drop_expand(WqNode *n, int i)
 	wq_attr_copy(m, n);
 	m->name = n->name;
 	wq_node_finish(m, 1, n);
-	if (wq_type_equal(&m->out[0]->type, &n->out[0]->type)) {
+	if (wq_type_same(&m->out[0]->type, &n->out[0]->type)) {
 		wq_node_replace(n, m->out[0]);
 		return true;
 	}

@@ -86,7 +86,7 @@ static bool fold_known(WqNode *n)
 static bool same_types(const WqNode *n, const WqGraph *body)
 {
 	for (int i = 0; i < n->n_out; i++)
-		if (n->out[i] && !wq_type_equal(&n->out[i]->type, &body->outputs.v[i].value->type))
+		if (n->out[i] && !wq_type_same(&n->out[i]->type, &body->outputs.v[i].value->type))
 			return false;
 	return true;
 }

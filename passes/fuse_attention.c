@@ -39,7 +39,7 @@ static WqValue *unscaled(WqValue *v, double *by)
 {
 	WqNode *n = v->def;
 	double c;
-	if (!n || v->index || n->n_in != 2 || !wq_type_equal(&n->in[0]->type, &v->type))
+	if (!n || v->index || n->n_in != 2 || !wq_type_same(&n->in[0]->type, &v->type))
 		return NULL;
 	if ((n->op == OP_Mul || n->op == OP_Div) && number(n->in[1], &c) && c != 0 && isfinite(c)) {
 		*by = n->op == OP_Mul ? c : 1 / c;
@@ -130,7 +130,7 @@ static bool walk_scores(Scores *s, WqValue *v)
 			up = unmasked(n, s);
 		else if (n->op == OP_Add)
 			up = unbiased(n, s);
-		if (!up || (n->op != OP_Add && n->op != OP_Where && n->op != OP_Cast && !wq_type_equal(&up->type, &v->type)))
+		if (!up || (n->op != OP_Add && n->op != OP_Where && n->op != OP_Cast && !wq_type_same(&up->type, &v->type)))
 			return false;
 		v = up;
 	}
@@ -423,7 +423,7 @@ static bool fuse(WqNode *root, WqArena *a)
 	root->graph->mod->where = root->name;
 	WqValue *y = attention(&s, rank);
 	root->graph->mod->where = NULL;
-	if (!y || !wq_type_equal(&y->type, &root->out[0]->type)) {
+	if (!y || !wq_type_same(&y->type, &root->out[0]->type)) {
 		wq_nodes_take_back(mark, root);
 		return false;
 	}

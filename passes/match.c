@@ -467,7 +467,7 @@ static bool fire(WqMatch *x)
 	x->m->where = root->name;
 	WqValue *with = r->make ? r->make(x) : build(x, x->rule->to);
 	x->m->where = NULL;
-	if (!with || with == root->out[0] || !wq_type_equal(&with->type, &root->out[0]->type)) {
+	if (!with || with == root->out[0] || !wq_type_same(&with->type, &root->out[0]->type)) {
 		wq_nodes_take_back(mark, root);
 		return false;
 	}

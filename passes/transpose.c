@@ -238,7 +238,7 @@ static bool move(WqNode *n, WqArena *a)
 	WqValue *v = past(&x);
 	WqValue *y = v ? permuted(&x, v, x.perm) : NULL;
 	n->graph->mod->where = NULL;
-	if (!y || !wq_type_equal(&y->type, &n->out[0]->type)) {
+	if (!y || !wq_type_same(&y->type, &n->out[0]->type)) {
 		wq_nodes_take_back(mark, n);
 		return false;
 	}
@@ -277,7 +277,7 @@ static WqValue *reshape_past(WqMatch *x)
 	/* only where the shape comes back: a Reshape of a Reshape is algebra's */
 	WqType back = r->in[0]->type;
 	back.dtype = root->out[0]->type.dtype;
-	if (!wq_type_equal(&back, &root->out[0]->type))
+	if (!wq_type_same(&back, &root->out[0]->type))
 		return NULL;
 	in[from] = r->in[0];
 	WqNode *n = wq_m_node(x, op->op, op->n_in, in);

@@ -72,6 +72,14 @@ bool wq_used_only_by(const WqValue *v, int n, WqNode *const *nodes)
 	return !wq_value_is_output(v);
 }
 
+bool wq_type_same(const WqType *a, const WqType *b)
+{
+	const WqType *t = a;
+	while (t && t->kind != WQ_TENSOR)
+		t = t->elem;
+	return t && t->rank >= 0 && wq_type_equal(a, b);
+}
+
 bool wq_const_same(const WqValue *a, const WqValue *b, size_t max)
 {
 	if (a == b)
