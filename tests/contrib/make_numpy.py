@@ -1,5 +1,7 @@
 #!/usr/bin/python3
 """Test folders for what ONNX Runtime has not: outputs by the formulas of the ONNX specification, in numpy. See cases.py."""
+import math
+
 import numpy as np
 
 from cases import Cases, node
@@ -113,4 +115,27 @@ y, yh, yc = (np.stack([run[k] for run in runs]) for k in range(3))
 cases.add("rnn_lstm_batchwise_both", [node("LSTM", "x,w,r,b,,h,c", "y,yh,yc", domain="", hidden_size=H, layout=1, direction="bidirectional")],
           {"x": x, "w": w, "r": r, "b": b, "h": h0, "c": c0}, None, 22,
           expect={"y": y.transpose(2, 1, 0, 3), "yh": yh.transpose(1, 0, 2), "yc": yc.transpose(1, 0, 2)})
+
+def gelu(v):
+    return v * 0.5 * (1 + np.vectorize(math.erf)(v / math.sqrt(2)))
+
+
+def contrib(name, op, inputs, y, **attrs):
+    names = ",".join(k if v is not None else "" for k, v in inputs.items())
+    cases.add(name, [node(op, names, "y", **attrs)], {k: v for k, v in inputs.items() if v is not None}, ["y"],
+              expect={"y": np.asarray(y, np.float32)})
+
+
+x, bias, skip = f(2, 3, 8), f(8), f(2, 3, 8)
+contrib("ms_bias_split_gelu", "BiasSplitGelu", {"x": x, "b": bias}, (x + bias)[..., :4] * gelu((x + bias)[..., 4:]))
+contrib("ms_bias_add", "BiasAdd", {"x": x, "b": bias, "skip": skip}, x + bias + skip)
+packed, bias = f(2, 3, 2, 3, 4), f(24)  # [B,S,heads,3,D]
+q, k, v = (packed[:, :, :, i] + bias[8 * i:8 * i + 8].reshape(2, 4) for i in range(3))
+q, k, v = (a.transpose(0, 2, 1, 3) for a in (q, k, v))
+y = (softmax(q @ k.transpose(0, 1, 3, 2) / 2) @ v).transpose(0, 2, 1, 3).reshape(2, 3, 8)
+contrib("ms_mha_packed", "MultiHeadAttention", {"qkv": packed, "k": None, "v": None, "b": bias}, y, num_heads=2)
+query, packed = f(2, 2, 8), f(2, 3, 2, 2, 4)
+q, k, v = query.reshape(2, 2, 2, 4).transpose(0, 2, 1, 3), packed[:, :, :, 0].transpose(0, 2, 1, 3), packed[:, :, :, 1].transpose(0, 2, 1, 3)
+y = (softmax(q @ k.transpose(0, 1, 3, 2) / 2) @ v).transpose(0, 2, 1, 3).reshape(2, 2, 8)
+contrib("ms_mha_packed_kv", "MultiHeadAttention", {"q": query, "kv": packed}, y, num_heads=2)
 cases.write()
