@@ -112,10 +112,10 @@ static WqDim reshape_dim(const WqInfer *x, int i, bool allow_zero)
 	const WqType *in = x->in[0];
 	int64_t v;
 	WqDim d;
-	if (!wq_infer_int(x, 1, i, &v, &d)) { /* an expression that may be negative could be a -1 */
-		bool copies_itself = d != WQ_DIM_UNKNOWN && i < in->rank && in->dim[i] == d; /* its 0 would say the same */
-		return d == WQ_DIM_UNKNOWN || wq_dim_lo(x->mod, d) < (allow_zero || copies_itself ? 0 : 1) ? WQ_DIM_UNKNOWN : d;
-	}
+	/* An expression that may be negative could be a -1. One that is 0 would copy the operand's dim instead; but it is 0 because a
+	 * dim is, so either way there are no elements, and sizes keep their names. */
+	if (!wq_infer_int(x, 1, i, &v, &d))
+		return d == WQ_DIM_UNKNOWN || wq_dim_lo(x->mod, d) < 0 ? WQ_DIM_UNKNOWN : d;
 	if (v < -1)
 		wq_infer_fail(x, "dimension %lld of the new shape", (long long)v);
 	if (v != 0 || allow_zero)
@@ -256,24 +256,28 @@ void infer_expand(WqInfer *x)
 
 /* ---- Slice ------------------------------------------------------------------------------------------------- */
 
-/* A bound of a slice (operand 1: start, 2: end) clamped, negative ones counted from the end. */
-static WqDim slice_bound(const WqInfer *x, int operand, int64_t i, WqDim dim, bool back)
+/* A bound of a slice (operand 1: start, 2: end), negative ones counted from the end, before it is clamped; WQ_DIM_UNKNOWN if it could be
+ * negative or not. Bounds far outside are given as the limit that they clamp to. */
+static WqDim slice_bound(const WqInfer *x, int operand, int64_t i, WqDim dim, WqDim low, WqDim high)
 {
 	WqModule *m = x->mod;
 	int64_t v;
-	WqDim d, low = back && operand == 2 ? wq_dim_const(m, -1) : 0, high = back ? wq_dim_sub(m, dim, 1) : dim;
+	WqDim d;
 	if (wq_infer_int(x, operand, i, &v, &d)) {
 		if (v >= INT32_MAX || v >= wq_dim_hi(m, dim))
 			return high;
-		if (v < -INT32_MAX || -v > wq_dim_hi(m, dim))
+		if (v < -INT32_MAX || v < -wq_dim_hi(m, dim))
 			return low;
-		return v >= 0 ? wq_dim_min(m, v, high) : wq_dim_max(m, wq_dim_add(m, dim, wq_dim_const(m, v)), low);
+		return v >= 0 ? v : wq_dim_add(m, dim, wq_dim_const(m, v));
 	}
-	if (d == WQ_DIM_UNKNOWN)
+	if (d == WQ_DIM_UNKNOWN || wq_dim_lo(m, d) >= 0)
 		return d;
-	if (wq_dim_lo(m, d) >= 0)
-		return wq_dim_min(m, d, high);
-	return wq_dim_hi(m, d) < 0 ? wq_dim_max(m, wq_dim_add(m, dim, d), low) : WQ_DIM_UNKNOWN;
+	return wq_dim_hi(m, d) < 0 ? wq_dim_add(m, dim, d) : WQ_DIM_UNKNOWN;
+}
+
+static WqDim clamped(WqModule *m, WqDim v, WqDim low, WqDim high)
+{
+	return v == high ? high : wq_dim_min(m, wq_dim_max(m, v, low), high);
 }
 
 void wq_slice_clamp(int64_t dim, int64_t step, int64_t *start, int64_t *end)
@@ -306,7 +310,9 @@ static WqDim slice_dim(const WqInfer *x, int64_t i, WqDim dim, int64_t step)
 	}
 	if (step > INT32_MAX || step < -INT32_MAX)
 		return WQ_DIM_UNKNOWN;
-	WqDim s = slice_bound(x, 1, i, dim, step < 0), e = slice_bound(x, 2, i, dim, step < 0);
+	WqDim high = step < 0 ? wq_dim_sub(m, dim, 1) : dim, low = step < 0 ? wq_dim_const(m, -1) : 0;
+	WqDim s = clamped(m, slice_bound(x, 1, i, dim, 0, high), 0, high);
+	WqDim e = clamped(m, slice_bound(x, 2, i, dim, low, high), low, high);
 	WqDim span = step < 0 ? wq_dim_sub(m, s, e) : wq_dim_sub(m, e, s);
 	return wq_dim_max(m, wq_dim_ceildiv(m, span, step < 0 ? -step : step), 0);
 }
