@@ -8,7 +8,7 @@
 #include "engine/move.h"
 
 typedef enum { NEAREST, LINEAR, CUBIC } Mode;
-typedef enum { HALF_PIXEL, SYMMETRIC, PYTORCH, ALIGN_CORNERS, ASYMMETRIC, CROP } Place;
+typedef enum { HALF_PIXEL, SYMMETRIC, PYTORCH, ALIGN_CORNERS, ASYMMETRIC, CROP, FOR_NN } Place;
 
 typedef struct Resize {
 	Mode mode;
@@ -47,6 +47,7 @@ static double place_of(const Resize *r, const Axis *x, int64_t at)
 	case PYTORCH: return x->m == 1 ? 0 : (i + 0.5) / x->scale - 0.5;
 	case ALIGN_CORNERS: return width == 1 ? 0 : i * (n - 1) / (width - 1);
 	case ASYMMETRIC: return i / x->scale;
+	case FOR_NN: return ((double)i + 0.5) / x->scale;
 	case CROP:
 		if (x->m == 1)
 			return 0.5 * (x->start + x->end) * (n - 1);
@@ -332,9 +333,9 @@ void eval_resize(WqCall *c)
 {
 	static const char *const modes[] = {"nearest", "linear", "cubic"};
 	static const char *const places[] = {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric",
-		"tf_crop_and_resize"};
+		"tf_crop_and_resize", "tf_half_pixel_for_nn"};
 	const WqTensor *x = c->in[0], *roi = given(c, 1), *scales = given(c, 2);
-	Resize r = {.mode = (Mode)choose(c, "mode", 3, modes), .place = (Place)choose(c, "coordinate", 6, places),
+	Resize r = {.mode = (Mode)choose(c, "mode", 3, modes), .place = (Place)choose(c, "coordinate", 7, places),
 		.nearest = wq_attr_s(c->node, "nearest"), .exclude = wq_attr_i(c->node, "exclude_outside") != 0,
 		.antialias = wq_attr_i(c->node, "antialias") != 0, .by_scales = scales != NULL, .a = wq_attr_f(c->node, "cubic_coeff_a")};
 	Axis axes[WQ_MAX_RANK] = {0};

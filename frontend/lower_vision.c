@@ -107,7 +107,7 @@ static void resize_modes(Lower *L, Resized *r)
 {
 	static const char *const modes[] = {"nearest", "linear", "cubic"};
 	static const char *const coordinates[] = {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners",
-	                                          "asymmetric", "tf_crop_and_resize"};
+	                                          "asymmetric", "tf_crop_and_resize", "tf_half_pixel_for_nn"};
 	static const char *const nearest[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"};
 
 	r->mode = lo_s(L, "mode", "nearest");
@@ -115,13 +115,6 @@ static void resize_modes(Lower *L, Resized *r)
 	r->nearest = lo_s(L, "nearest_mode", "round_prefer_floor");
 	one_of(L, "mode", r->mode, WQ_COUNTOF(modes), modes);
 	one_of(L, "nearest_mode", r->nearest, WQ_COUNTOF(nearest), nearest);
-	if (!strcmp(r->coordinate, "tf_half_pixel_for_nn")) {
-		/* floor((x + 0.5) / scale) is (x + 0.5) / scale - 0.5 rounded, halves up */
-		if (strcmp(r->mode, "nearest") || strcmp(r->nearest, "floor"))
-			lo_unsupported(L, "tf_half_pixel_for_nn with mode '%s', nearest_mode '%s'", r->mode, r->nearest);
-		r->coordinate = "half_pixel";
-		r->nearest = "round_prefer_ceil";
-	}
 	one_of(L, "coordinate_transformation_mode", r->coordinate, WQ_COUNTOF(coordinates), coordinates);
 }
 

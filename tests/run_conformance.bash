@@ -11,7 +11,7 @@ run_conformance() { # SET (a prefix in the list), options and folders of wqcc ch
 	out=$("$WQCC" check "$@")
 	local failed listed
 	failed=$(printf '%s\n' "$out" | sed -nE 's/^(FAIL|skip) ([^:]*[^:\/])\/?(:.*)?$/\2/p' | xargs -r -n1 basename | sort)
-	listed=$(sed -nE "s/^$set ([^ ]+) .*/\1/p" "$here/conformance.expected" | sort)
+	listed=$(awk -v set="$set" '("," $1 ",") ~ ("," set ",") { print $2 }' "$here/conformance.expected" | sort)
 	local present
 	present=$(for f in "$@"; do [ -d "$f" ] && basename "$f"; done | sort)
 	listed=$(comm -12 <(printf '%s\n' "$listed") <(printf '%s\n' "$present"))

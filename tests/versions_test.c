@@ -67,6 +67,11 @@ static const OnnxCase cases[] = {
 	{ "Pad-18", V(18) "g () => (float[1,4] y) <float[1,2] x = {1, 2}, int64[2] p = {1, 1}, int64[1] a = {-1}> { y = Pad <mode = \"edge\"> (x, p, \"\", a) }", 0,
 		"y f32[1,4] {1 1 2 2}" },
 
+	{ "Resize-11, tf_half_pixel_for_nn",
+		V(11) "g () => (float[2] y) <float[4] x = {1, 2, 3, 4}, float[0] r = {}, float[1] s = {0.5}> "
+		      "{ y = Resize <coordinate_transformation_mode = \"tf_half_pixel_for_nn\"> (x, r, s) }",
+		0, "y f32[2] {2 4}" },
+
 	/* ---- picking */
 	{ "TopK-1", V(1) "g () => (float[2] y, int64[2] i) <float[3] x = {1, 3, 2}> { y, i = TopK <k = 2> (x) }", 0, "y f32[2] {3 2}; i i64[2] {1 2}" },
 	{ "TopK-10", V(10) "g () => (float[2] y, int64[2] i) <float[3] x = {1, 3, 2}, int64[1] k = {2}> { y, i = TopK(x, k) }", 0, "y f32[2] {3 2}; i i64[2] {1 2}" },
