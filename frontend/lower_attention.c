@@ -1,10 +1,10 @@
 /* lower_attention.c: ai.onnx Attention, FlexAttention and TensorScatter, and what attention operators share. */
-#include "frontend/loop.h"
 #include "frontend/lower_attention.h"
+#include "frontend/loop.h"
 
 #include <math.h>
 
-/* ---- heads ---------------------------------------------------------------------------------------------- */
+/* ---- heads ----------------------------------------------------------------------------------- */
 
 int64_t lo_num_heads(Lower *L, const char *attr)
 {
@@ -22,16 +22,16 @@ WqValue *lo_heads(Lower *L, WqValue *x, int64_t n)
 	if (wq_dim_static(all) && all % n)
 		lo_bad(L, "the last axis has %lld elements, for %lld heads", (long long)all, (long long)n);
 	WqDim size = wq_dim_floordiv(L->m, all, wq_dim_const(L->m, n));
-	x = lo_reshape(L, x, 4, (WqDim[]){lo_dim(L, x, 0), lo_dim(L, x, 1), n, size});
-	return lo_transpose(L, x, 4, (int64_t[]){0, 2, 1, 3});
+	x = lo_reshape(L, x, 4, (WqDim[]){ lo_dim(L, x, 0), lo_dim(L, x, 1), n, size });
+	return lo_transpose(L, x, 4, (int64_t[]){ 0, 2, 1, 3 });
 }
 
 WqValue *lo_unheads(Lower *L, WqValue *x)
 {
 	WqDim hidden = wq_dim_mul(L->m, lo_dim(L, x, 1), lo_dim(L, x, 3));
 
-	x = lo_transpose(L, x, 4, (int64_t[]){0, 2, 1, 3});
-	return lo_reshape(L, x, 3, (WqDim[]){lo_dim(L, x, 0), lo_dim(L, x, 1), hidden});
+	x = lo_transpose(L, x, 4, (int64_t[]){ 0, 2, 1, 3 });
+	return lo_reshape(L, x, 3, (WqDim[]){ lo_dim(L, x, 0), lo_dim(L, x, 1), hidden });
 }
 
 /* [B,G,T,D] with each head repeated: [B,H,T,D]. */
@@ -44,11 +44,11 @@ static WqValue *repeat_heads(Lower *L, WqValue *x, WqDim heads)
 	if (wq_dim_static(g) && wq_dim_static(heads) && (g < 1 || heads % g))
 		lo_bad(L, "%lld query heads for %lld key heads", (long long)heads, (long long)g);
 	WqDim times = wq_dim_floordiv(L->m, heads, g);
-	x = lo_expand(L, lo_unsqueeze(L, x, 1, (int64_t[]){2}), 5, (WqDim[]){b, g, times, t, d});
-	return lo_reshape(L, x, 4, (WqDim[]){b, heads, t, d});
+	x = lo_expand(L, lo_unsqueeze(L, x, 1, (int64_t[]){ 2 }), 5, (WqDim[]){ b, g, times, t, d });
+	return lo_reshape(L, x, 4, (WqDim[]){ b, heads, t, d });
 }
 
-/* ---- masks ----------------------------------------------------------------------------------------------- */
+/* ---- masks ----------------------------------------------------------------------------------- */
 
 static WqValue *forbidding(Lower *L, WqDtype t)
 {
@@ -64,26 +64,24 @@ WqValue *lo_mask_padded(Lower *L, WqValue *mask, WqDim keys)
 		return mask;
 	if (wq_dim_static(have) && wq_dim_static(keys) && have > keys)
 		lo_bad(L, "the mask has %lld columns for %lld keys", (long long)have, (long long)keys);
-	WqDim ends[2] = {0, wq_dim_max(L->m, wq_dim_sub(L->m, keys, have), 0)};
-	return lo_result(L, lo_node(L, OP_Pad, 4, mask, wq_dims(L->g, 2, ends), forbidding(L, lo_type_of(mask)), lo_i64(L, -1)));
+	WqDim ends[2] = { 0, wq_dim_max(L->m, wq_dim_sub(L->m, keys, have), 0) };
+	return lo_result(
+		L, lo_node(L, OP_Pad, 4, mask, wq_dims(L->g, 2, ends), forbidding(L, lo_type_of(mask)), lo_i64(L, -1)));
 }
 
 /* One number, or one per batch: [] or [B,1,1,1]. */
 static WqValue *per_batch(Lower *L, WqValue *v)
 {
-	return lo_rank(L, v) ? lo_unsqueeze(L, v, 3, (int64_t[]){1, 2, 3}) : v;
+	return lo_rank(L, v) ? lo_unsqueeze(L, v, 3, (int64_t[]){ 1, 2, 3 }) : v;
 }
 
-static WqValue *both(Lower *L, WqValue *a, WqValue *b)
-{
-	return a && b ? lo2(L, OP_And, a, b) : a ? a : b;
-}
+static WqValue *both(Lower *L, WqValue *a, WqValue *b) { return a && b ? lo2(L, OP_And, a, b) : a ? a : b; }
 
 /* Which key a query may see, by position: broadcasts to [B,1,S,T]; NULL: every key. */
 static WqValue *allowed(Lower *L, const LoAttention *a)
 {
-	WqValue *j = lo_unsqueeze(L, lo_range(L, lo_dim(L, a->k, 2)), 1, (int64_t[]){0});
-	WqValue *i = lo_unsqueeze(L, lo_range(L, lo_dim(L, a->q, 2)), 1, (int64_t[]){1}), *ok = NULL;
+	WqValue *j = lo_unsqueeze(L, lo_range(L, lo_dim(L, a->k, 2)), 1, (int64_t[]){ 0 });
+	WqValue *i = lo_unsqueeze(L, lo_range(L, lo_dim(L, a->q, 2)), 1, (int64_t[]){ 1 }), *ok = NULL;
 
 	if (a->offset)
 		i = lo2(L, OP_Add, i, per_batch(L, a->offset));
@@ -109,7 +107,7 @@ static WqValue *bias_of(Lower *L, const LoAttention *a, WqDtype t)
 	return ok ? lo3(L, OP_Where, ok, mask, forbidding(L, t)) : mask;
 }
 
-/* ---- the two ways ------------------------------------------------------------------------------------------ */
+/* ---- the two ways ---------------------------------------------------------------------------- */
 
 static void check(Lower *L, const LoAttention *a)
 {
@@ -126,7 +124,8 @@ WqValue *lo_attention(Lower *L, const LoAttention *a)
 	if (a->sink)
 		return lo_attention_composed(L, a, LO_QK_RAW, NULL);
 	check(L, a);
-	WqNode *n = lo_node(L, OP_Attention, 6, a->q, a->k, lo_cast(L, a->v, lo_type_of(a->q)), a->mask, a->offset, a->kv_len);
+	WqNode *n = lo_node(L, OP_Attention, 6, a->q, a->k, lo_cast(L, a->v, lo_type_of(a->q)), a->mask, a->offset,
+			    a->kv_len);
 	wq_set_f(n, "scale", a->scale);
 	wq_set_f(n, "softcap", a->softcap);
 	wq_set_i(n, "causal", a->causal);
@@ -166,18 +165,18 @@ static WqValue *probabilities(Lower *L, const LoAttention *a, WqValue *s, WqValu
 
 	s = lo_cast(L, s, t);
 	if (a->sink) {
-		WqDim shape[] = {lo_dim(L, s, 0), lo_dim(L, s, 1), lo_dim(L, s, 2), 1};
+		WqDim shape[] = { lo_dim(L, s, 0), lo_dim(L, s, 1), lo_dim(L, s, 2), 1 };
 		WqValue *sink = lo_cast(L, a->sink, t);
 		if (lo_rank(L, sink))
-			sink = lo_unsqueeze(L, sink, 2, (int64_t[]){1, 2});
-		s = lo_concat(L, 3, 2, (WqValue *[]){s, lo_expand(L, sink, 4, shape)});
+			sink = lo_unsqueeze(L, sink, 2, (int64_t[]){ 1, 2 });
+		s = lo_concat(L, 3, 2, (WqValue *[]){ s, lo_expand(L, sink, 4, shape) });
 	}
 	WqValue *p = lo1(L, OP_Softmax, s);
 	if (a->sink)
 		return lo_slice(L, p, 3, 0, keys, 1);
 	if (!bias)
 		return p;
-	WqValue *most = lo_reduce(L, OP_ReduceMax, bias, 1, (int64_t[]){lo_rank(L, bias) - 1}, true);
+	WqValue *most = lo_reduce(L, OP_ReduceMax, bias, 1, (int64_t[]){ lo_rank(L, bias) - 1 }, true);
 	WqValue *empty = lo2(L, OP_Equal, most, forbidding(L, lo_type_of(most)));
 	return lo3(L, OP_Where, empty, lo_like(L, p, 0), p);
 }
@@ -189,7 +188,7 @@ WqValue *lo_attention_composed(Lower *L, const LoAttention *a, int mode, WqValue
 	check(L, a);
 	WqValue *raw = raw_scores(L, a), *capped = cap(L, raw, a->softcap), *bias = bias_of(L, a, t);
 	if (bias && lo_rank(L, bias) == 0)
-		bias = lo_unsqueeze(L, bias, 1, (int64_t[]){0});
+		bias = lo_unsqueeze(L, bias, 1, (int64_t[]){ 0 });
 	WqValue *biased = bias ? lo2(L, OP_Add, capped, bias) : capped;
 	WqValue *p = lo_cast(L, probabilities(L, a, biased, bias), t);
 	if (qk)
@@ -197,7 +196,7 @@ WqValue *lo_attention_composed(Lower *L, const LoAttention *a, int mode, WqValue
 	return lo2(L, OP_MatMul, p, repeat_heads(L, lo_cast(L, a->v, t), lo_dim(L, a->q, 1)));
 }
 
-/* ---- Attention ----------------------------------------------------------------------------------------------- */
+/* ---- Attention ------------------------------------------------------------------------------- */
 
 /* A window to the right is a causal frontier that is as much further on; the left one counts from there. */
 static void set_windows(Lower *L, LoAttention *a)
@@ -228,8 +227,8 @@ static void attention_operands(Lower *L, LoAttention *a)
 	if (!past_k != !past_v)
 		lo_bad(L, "past_key and past_value must come together");
 	if (past_k) {
-		a->k = lo_concat(L, 2, 2, (WqValue *[]){past_k, a->k});
-		a->v = lo_concat(L, 2, 2, (WqValue *[]){past_v, a->v});
+		a->k = lo_concat(L, 2, 2, (WqValue *[]){ past_k, a->k });
+		a->v = lo_concat(L, 2, 2, (WqValue *[]){ past_v, a->v });
 		a->offset = lo_dim_scalar(L, lo_dim(L, past_k, 2), WQ_I64);
 	}
 	if (lo_in(L, 6)) {
@@ -263,7 +262,9 @@ static WqDtype softmax_precision(Lower *L, WqDtype otherwise)
 
 void lower_Attention(Lower *L)
 {
-	LoAttention a = {.q = lo_need(L, 0), .k = lo_need(L, 1), .v = lo_need(L, 2), .causal = lo_i(L, "is_causal", 0) != 0};
+	LoAttention a = {
+		.q = lo_need(L, 0), .k = lo_need(L, 1), .v = lo_need(L, 2), .causal = lo_i(L, "is_causal", 0) != 0
+	};
 	int rank = lo_rank(L, a.q);
 	int64_t mode = lo_i(L, "qk_matmul_output_mode", 0);
 	WqValue *y, *qk;
@@ -289,7 +290,7 @@ void lower_Attention(Lower *L)
 		lo_out(L, 2, a.v);
 }
 
-/* ---- FlexAttention ---------------------------------------------------------------------------------------------- */
+/* ---- FlexAttention --------------------------------------------------------------------------- */
 
 /* The nested graph of the attribute, applied to x; x itself if there is none. */
 static WqValue *modified(Lower *L, const char *attr, WqValue *x)
@@ -309,7 +310,7 @@ static WqValue *modified(Lower *L, const char *attr, WqValue *x)
 
 void lower_FlexAttention(Lower *L)
 {
-	LoAttention a = {.q = lo_need(L, 0), .k = lo_need(L, 1), .v = lo_need(L, 2)};
+	LoAttention a = { .q = lo_need(L, 0), .k = lo_need(L, 1), .v = lo_need(L, 2) };
 	WqDtype t = lo_type_of(a.q), wide = softmax_precision(L, t == WQ_F64 ? WQ_F64 : WQ_F32);
 
 	check(L, &a);
@@ -320,7 +321,7 @@ void lower_FlexAttention(Lower *L)
 	lo_out(L, 0, lo_cast(L, lo2(L, OP_MatMul, p, v), t));
 }
 
-/* ---- TensorScatter ------------------------------------------------------------------------------------------------ */
+/* ---- TensorScatter --------------------------------------------------------------------------- */
 
 /* Row (i0, .., position) of the update goes to row (i0, .., write_indices[i0] + position) of the cache. */
 void lower_TensorScatter(Lower *L)

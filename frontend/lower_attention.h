@@ -10,9 +10,9 @@ typedef struct LoAttention {
 	WqValue *offset, *kv_len; /* i64: one, or one per batch; NULL */
 	WqValue *sink;            /* [H] or one: a logit that takes part in the softmax and has no value; NULL */
 	bool causal;
-	int64_t window;           /* keys that a query sees, itself included; -1: all */
-	double scale, softcap;    /* 0: 1/sqrt(D); none */
-	WqDtype precision;        /* of the softmax when composed; 0: q's */
+	int64_t window;        /* keys that a query sees, itself included; -1: all */
+	double scale, softcap; /* 0: 1/sqrt(D); none */
+	WqDtype precision;     /* of the softmax when composed; 0: q's */
 } LoAttention;
 
 /* Which intermediate lo_attention_composed gives as *qk. */

@@ -1,7 +1,8 @@
 /* lower_attention_ms.c: com.microsoft MultiHeadAttention, Attention and GroupQueryAttention.
  *
- * The first two mask by adding mask_filter_value, so that a query that may see nothing still gives an average: their masks
- * are lowered to floats. GroupQueryAttention is causal and writes its keys and values into a buffer, at each sequence's end.
+ * The first two mask by adding mask_filter_value, so that a query that may see nothing still gives an average: their
+ * masks are lowered to floats. GroupQueryAttention is causal and writes its keys and values into a buffer, at each
+ * sequence's end.
  */
 #include "frontend/lower_attention.h"
 
@@ -21,7 +22,7 @@ static void refuse_attr(Lower *L, const char *name)
 
 static WqValue *axis_slice(Lower *L, WqValue *x, int axis, int64_t i) /* x[.., i, ..] without the axis */
 {
-	return lo_squeeze(L, lo_slice(L, x, axis, i, i + 1, 1), 1, (int64_t[]){axis});
+	return lo_squeeze(L, lo_slice(L, x, axis, i, i + 1, 1), 1, (int64_t[]){ axis });
 }
 
 /* The causal offset and the keys and values with the past before them. */
@@ -32,11 +33,11 @@ static void prepend_past(Lower *L, LoAttention *a, WqValue *past_k, WqValue *pas
 	if (!past_k)
 		return;
 	a->offset = lo_dim_scalar(L, lo_dim(L, past_k, 2), WQ_I64);
-	a->k = lo_concat(L, 2, 2, (WqValue *[]){past_k, a->k});
-	a->v = lo_concat(L, 2, 2, (WqValue *[]){past_v, a->v});
+	a->k = lo_concat(L, 2, 2, (WqValue *[]){ past_k, a->k });
+	a->v = lo_concat(L, 2, 2, (WqValue *[]){ past_v, a->v });
 }
 
-/* ---- masks of integers ------------------------------------------------------------------------------------- */
+/* ---- masks of integers ----------------------------------------------------------------------- */
 
 static WqValue *filter(Lower *L, WqValue *keep, WqDtype t)
 {
@@ -47,7 +48,7 @@ static WqValue *filter(Lower *L, WqValue *keep, WqDtype t)
 static WqValue *mask_of_lengths(Lower *L, WqValue *mask, WqDim batch, WqDim keys, WqDtype t)
 {
 	WqDim n = lo_dim(L, mask, 0), two = wq_dim_mul(L->m, batch, wq_dim_const(L->m, 2));
-	WqDim column[] = {batch, 1, 1, 1};
+	WqDim column[] = { batch, 1, 1, 1 };
 	WqValue *j = lo_range(L, keys), *keep;
 
 	if (n != batch && n != two)
@@ -72,20 +73,17 @@ static WqValue *mask_of_ints(Lower *L, WqValue *mask, const LoAttention *a)
 	if (rank != 2 && rank != 3)
 		lo_unsupported(L, "a mask of rank %d", rank);
 	WqValue *keep = lo2(L, OP_Less, lo_like(L, mask, 0), mask);
-	return filter(L, lo_unsqueeze(L, keep, rank == 2 ? 2 : 1, (int64_t[]){1, 2}), t);
+	return filter(L, lo_unsqueeze(L, keep, rank == 2 ? 2 : 1, (int64_t[]){ 1, 2 }), t);
 }
 
-static WqValue *sum(Lower *L, WqValue *a, WqValue *b)
-{
-	return a && b ? lo2(L, OP_Add, a, b) : a ? a : b;
-}
+static WqValue *sum(Lower *L, WqValue *a, WqValue *b) { return a && b ? lo2(L, OP_Add, a, b) : a ? a : b; }
 
 static LoAttention attention_attrs(Lower *L)
 {
-	return (LoAttention){.window = -1, .scale = lo_f(L, "scale", 0), .causal = lo_i(L, "unidirectional", 0) != 0};
+	return (LoAttention){ .window = -1, .scale = lo_f(L, "scale", 0), .causal = lo_i(L, "unidirectional", 0) != 0 };
 }
 
-/* ---- MultiHeadAttention -------------------------------------------------------------------------------------- */
+/* ---- MultiHeadAttention ---------------------------------------------------------------------- */
 
 /* The part of a joint bias that belongs to the operand whose hidden axis begins there, added. */
 static WqValue *biased(Lower *L, WqValue *x, WqValue *bias, WqDim *begin)
@@ -102,7 +100,7 @@ static WqValue *unpacked(Lower *L, WqValue *x, int i)
 {
 	WqDim hidden = wq_dim_mul(L->m, lo_dim(L, x, 2), lo_dim(L, x, 4));
 
-	return lo_reshape(L, axis_slice(L, x, 3, i), 3, (WqDim[]){lo_dim(L, x, 0), lo_dim(L, x, 1), hidden});
+	return lo_reshape(L, axis_slice(L, x, 3, i), 3, (WqDim[]){ lo_dim(L, x, 0), lo_dim(L, x, 1), hidden });
 }
 
 /* Query, key and value as [B,S,hidden] each (or key and value as [B,N,T,D] already), from any of the packings. */
@@ -158,12 +156,12 @@ void lower_ms_MultiHeadAttention(Lower *L)
 		lo_out(L, 2, a.v);
 }
 
-/* ---- Attention ------------------------------------------------------------------------------------------------- */
+/* ---- Attention ------------------------------------------------------------------------------- */
 
 /* One matrix gives query, key and value; qkv_hidden_sizes says how much of it each has. */
 static void fused_operands(Lower *L, LoAttention *a, int64_t heads)
 {
-	WqValue *x = lo2(L, OP_MatMul, lo_need(L, 0), lo_need(L, 1)), **part[] = {&a->q, &a->k, &a->v};
+	WqValue *x = lo2(L, OP_MatMul, lo_need(L, 0), lo_need(L, 1)), **part[] = { &a->q, &a->k, &a->v };
 	int n;
 	const int64_t *sizes = lo_ints(L, "qkv_hidden_sizes", &n);
 	WqDim all = lo_dim(L, x, -1), third = wq_dim_floordiv(L->m, all, wq_dim_const(L->m, 3)), begin = 0;
@@ -197,19 +195,21 @@ void lower_ms_Attention(Lower *L)
 	a.mask = sum(L, a.mask, lo_in(L, 5));
 	lo_out(L, 0, lo_unheads(L, lo_attention(L, &a)));
 	if (lo_wants(L, 1)) {
-		int64_t axis[] = {0};
-		lo_out(L, 1, lo_concat(L, 0, 2, (WqValue *[]){lo_unsqueeze(L, a.k, 1, axis), lo_unsqueeze(L, a.v, 1, axis)}));
+		int64_t axis[] = { 0 };
+		lo_out(L, 1,
+		       lo_concat(L, 0, 2,
+				 (WqValue *[]){ lo_unsqueeze(L, a.k, 1, axis), lo_unsqueeze(L, a.v, 1, axis) }));
 	}
 }
 
-/* ---- GroupQueryAttention ----------------------------------------------------------------------------------------- */
+/* ---- GroupQueryAttention --------------------------------------------------------------------- */
 
 typedef struct Group {
-	LoAttention a;       /* k, v: the new ones until they are stored */
+	LoAttention a; /* k, v: the new ones until they are stored */
 	WqValue *past_k, *past_v;
-	WqValue *past;       /* i64: keys before the new ones; rank 0, or [B] */
-	bool append;         /* the past buffer is full and all sequences are as long: the new keys follow it */
-	WqDim total;         /* length of the present; WQ_DIM_UNKNOWN if only the run tells */
+	WqValue *past;        /* i64: keys before the new ones; rank 0, or [B] */
+	bool append;          /* the past buffer is full and all sequences are as long: the new keys follow it */
+	WqDim total;          /* length of the present; WQ_DIM_UNKNOWN if only the run tells */
 	WqValue *total_value; /* i64[1] */
 } Group;
 
@@ -244,7 +244,7 @@ static void group_lengths(Lower *L, Group *g)
 	WqDim batch = lo_dim(L, g->a.q, 0), s = lo_dim(L, g->a.q, 2);
 	WqDim past = g->past_k ? lo_dim(L, g->past_k, 2) : 0;
 
-	g->total_value = lo_reshape(L, lo_cast(L, total, WQ_I64), 1, (WqDim[]){1});
+	g->total_value = lo_reshape(L, lo_cast(L, total, WQ_I64), 1, (WqDim[]){ 1 });
 	g->total = g->total_value->sym ? g->total_value->sym[0] : WQ_DIM_UNKNOWN;
 	bool first = g->total == s;
 	g->append = g->total == wq_dim_add(L->m, past, s) && (first || batch == 1);
@@ -265,8 +265,8 @@ static void group_lengths(Lower *L, Group *g)
 /* Positions of the new tokens: [B or 1, S]. */
 static WqValue *group_positions(Lower *L, const Group *g)
 {
-	WqValue *p = lo_unsqueeze(L, lo_range(L, lo_dim(L, g->a.q, 2)), 1, (int64_t[]){0});
-	WqValue *past = lo_rank(L, g->past) ? lo_unsqueeze(L, g->past, 1, (int64_t[]){1}) : g->past;
+	WqValue *p = lo_unsqueeze(L, lo_range(L, lo_dim(L, g->a.q, 2)), 1, (int64_t[]){ 0 });
+	WqValue *past = lo_rank(L, g->past) ? lo_unsqueeze(L, g->past, 1, (int64_t[]){ 1 }) : g->past;
 
 	return lo2(L, OP_Add, past, p);
 }
@@ -275,7 +275,7 @@ static void group_rotate(Lower *L, Group *g)
 {
 	WqValue *at = lo_in(L, 9);
 	bool interleaved = lo_i(L, "rotary_interleaved", 0) != 0;
-	int64_t axis[] = {1};
+	int64_t axis[] = { 1 };
 
 	if (!lo_i(L, "do_rotary", 0))
 		return;
@@ -290,7 +290,7 @@ static void group_rotate(Lower *L, Group *g)
 /* The buffer of max(total, past buffer) rows, with the past in it. */
 static WqValue *group_buffer(Lower *L, const Group *g, WqValue *past, WqValue *new)
 {
-	WqDim dims[] = {lo_dim(L, new, 0), lo_dim(L, new, 1), 0, lo_dim(L, new, 3)};
+	WqDim dims[] = { lo_dim(L, new, 0), lo_dim(L, new, 1), 0, lo_dim(L, new, 3) };
 
 	if (!past)
 		past = lo_expand(L, lo_like(L, new, 0), 4, dims);
@@ -299,24 +299,24 @@ static WqValue *group_buffer(Lower *L, const Group *g, WqValue *past, WqValue *n
 		return past;
 	WqValue *more = lo2(L, OP_Sub, g->total_value, wq_dims(L->g, 1, &rows));
 	more = lo2(L, OP_Max, more, lo_i64(L, 0));
-	WqValue *pads = lo_concat(L, 0, 2, (WqValue *[]){lo_i64(L, 0), more});
+	WqValue *pads = lo_concat(L, 0, 2, (WqValue *[]){ lo_i64(L, 0), more });
 	return lo_result(L, lo_node(L, OP_Pad, 4, past, pads, lo_like(L, past, 0), lo_i64(L, 2)));
 }
 
 /* Row s of sequence b goes to row past[b] + s of the buffer. */
 static WqValue *group_store(Lower *L, const Group *g, WqValue *past, WqValue *new)
 {
-	WqDim dims[] = {lo_dim(L, new, 0), lo_dim(L, new, 1), lo_dim(L, new, 2), 1};
+	WqDim dims[] = { lo_dim(L, new, 0), lo_dim(L, new, 1), lo_dim(L, new, 2), 1 };
 	WqValue *index[3];
 
 	if (g->append)
-		return past ? lo_concat(L, 2, 2, (WqValue *[]){past, new}) : new;
+		return past ? lo_concat(L, 2, 2, (WqValue *[]){ past, new }) : new;
 	for (int i = 0; i < 2; i++) {
-		WqDim shape[] = {1, 1, 1, 1};
+		WqDim shape[] = { 1, 1, 1, 1 };
 		shape[i] = dims[i];
 		index[i] = lo_expand(L, lo_reshape(L, lo_range(L, dims[i]), 4, shape), 4, dims);
 	}
-	WqValue *at = lo_unsqueeze(L, group_positions(L, g), 2, (int64_t[]){1, 3});
+	WqValue *at = lo_unsqueeze(L, group_positions(L, g), 2, (int64_t[]){ 1, 3 });
 	index[2] = lo_expand(L, at, 4, dims);
 	return lo3(L, OP_ScatterND, group_buffer(L, g, past, new), lo_concat(L, 3, 3, index), new);
 }
@@ -329,12 +329,13 @@ static void group_refuse(Lower *L)
 		lo_unsupported(L, "a quantized cache (k_quant_type '%s', v_quant_type '%s')", k, v);
 }
 
-/* qk_output 1: the masked scores, 2: the probabilities; of the first `total` keys. What may not be seen is 0 in both. */
+/* qk_output 1: the masked scores, 2: the probabilities; of the first `total` keys. What is hidden is 0. */
 static WqValue *group_scores(Lower *L, const Group *g)
 {
 	int64_t mode = lo_i(L, "qk_output", 0);
 	WqValue *qk, *y = lo_attention_composed(L, &g->a, mode == 2 ? LO_QK_SOFTMAX : LO_QK_BIASED, &qk);
-	WqValue *cut = lo_result(L, lo_node(L, OP_Slice, 5, qk, lo_i64(L, 0), g->total_value, lo_i64(L, 3), lo_i64(L, 1)));
+	WqValue *cut =
+		lo_result(L, lo_node(L, OP_Slice, 5, qk, lo_i64(L, 0), g->total_value, lo_i64(L, 3), lo_i64(L, 1)));
 
 	if (mode != 1 && mode != 2)
 		lo_bad(L, "qk_output is %lld, but there is a fourth result", (long long)mode);
@@ -346,8 +347,11 @@ static WqValue *group_scores(Lower *L, const Group *g)
 
 void lower_ms_GroupQueryAttention(Lower *L)
 {
-	Group g = {.a = {.causal = true, .window = lo_i(L, "local_window_size", -1), .scale = lo_f(L, "scale", 0),
-	                 .softcap = lo_f(L, "softcap", 0), .sink = lo_in(L, 11)}};
+	Group g = { .a = { .causal = true,
+			   .window = lo_i(L, "local_window_size", -1),
+			   .scale = lo_f(L, "scale", 0),
+			   .softcap = lo_f(L, "softcap", 0),
+			   .sink = lo_in(L, 11) } };
 
 	group_refuse(L);
 	group_operands(L, &g);

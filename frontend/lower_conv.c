@@ -1,7 +1,7 @@
 /* lower_conv.c: Conv, ConvTranspose, DeformConv, Col2Im, CausalConvWithState and the fused forms.
  *
- * Padding that the operator computes (auto_pad, output_shape) becomes explicit where the sizes are known, so that the rest of
- * the compiler sees one spelling. Only what depends on a symbolic size stays an attribute of the core operator.
+ * Padding that the operator computes (auto_pad, output_shape) becomes explicit where the sizes are known, so that the
+ * rest of the compiler sees one spelling. Only what depends on a symbolic size stays an attribute of the core operator.
  */
 #include "frontend/lower_window.h"
 
@@ -14,7 +14,7 @@ static int64_t group_of(Lower *L)
 	return group;
 }
 
-/* ---- Conv --------------------------------------------------------------------------------------- */
+/* ---- Conv ------------------------------------------------------------------------------------ */
 
 WqValue *lo_conv(Lower *L, WqValue *x, WqValue *w, WqValue *bias)
 {
@@ -28,10 +28,7 @@ WqValue *lo_conv(Lower *L, WqValue *x, WqValue *w, WqValue *bias)
 	return lo_result(L, n);
 }
 
-void lower_Conv(Lower *L)
-{
-	lo_out(L, 0, lo_conv(L, lo_need(L, 0), lo_need(L, 1), lo_in(L, 2)));
-}
+void lower_Conv(Lower *L) { lo_out(L, 0, lo_conv(L, lo_need(L, 0), lo_need(L, 1), lo_in(L, 2))); }
 
 static WqValue *clamp(Lower *L, WqValue *y, double lo, double hi)
 {
@@ -74,7 +71,7 @@ void lower_ms_FusedConv(Lower *L)
 	lo_out(L, 0, fused_activation(L, y, lo_s(L, "activation", "")));
 }
 
-/* ---- ConvTranspose ------------------------------------------------------------------------------ */
+/* ---- ConvTranspose --------------------------------------------------------------------------- */
 
 /* Attribute output_shape: the spatial sizes, which exporters sometimes write after N and C. */
 static const int64_t *output_shape(Lower *L, int n)
@@ -85,8 +82,8 @@ static const int64_t *output_shape(Lower *L, int n)
 	return count == n + 2 ? v + 2 : lo_window_ints(L, "output_shape", n, 1);
 }
 
-/* auto_pad and output_shape as explicit pads and output_padding; false if a size that decides is symbolic. A result that
- * must grow instead of being cut grows at its end. */
+/* auto_pad and output_shape as explicit pads and output_padding; false if a size that decides is symbolic. A result
+ * that must grow instead of being cut grows at its end. */
 static bool transposed_pads(Lower *L, LoWindow *win, WqValue *x, const int64_t *out, int64_t *output_padding)
 {
 	for (int i = 0; i < win->n; i++) {
@@ -115,7 +112,7 @@ void lower_ConvTranspose(Lower *L)
 	LoWindow win = lo_window(L, x, w);
 	const int64_t *out = output_shape(L, win.n);
 	const int64_t *extra = lo_window_ints(L, "output_padding", win.n, 0);
-	int64_t output_padding[WQ_MAX_RANK] = {0};
+	int64_t output_padding[WQ_MAX_RANK] = { 0 };
 
 	if (extra)
 		memcpy(output_padding, extra, (size_t)win.n * sizeof *extra);
@@ -132,7 +129,7 @@ void lower_ConvTranspose(Lower *L)
 	lo_out(L, 0, lo_result(L, n));
 }
 
-/* ---- DeformConv --------------------------------------------------------------------------------- */
+/* ---- DeformConv ------------------------------------------------------------------------------ */
 
 void lower_DeformConv(Lower *L)
 {
@@ -149,7 +146,7 @@ void lower_DeformConv(Lower *L)
 	lo_out(L, 0, lo_result(L, n));
 }
 
-/* ---- Col2Im -------------------------------------------------------------------------------------- */
+/* ---- Col2Im ---------------------------------------------------------------------------------- */
 
 static WqValue *item(Lower *L, WqValue *v, int i) /* v[i] as a rank-0 i64 */
 {
@@ -161,10 +158,7 @@ static WqValue *int_op(Lower *L, WqOp op, WqValue *a, int64_t b)
 	return lo2(L, op, a, lo_scalar(L, WQ_I64, (double)b));
 }
 
-static WqValue *reshape_to(Lower *L, WqValue *x, WqValue *shape)
-{
-	return lo2(L, OP_Reshape, x, shape);
-}
+static WqValue *reshape_to(Lower *L, WqValue *x, WqValue *shape) { return lo2(L, OP_Reshape, x, shape); }
 
 static WqValue *steps(Lower *L, WqValue *n, int64_t step) /* step * (0 .. n-1) */
 {
@@ -192,7 +186,7 @@ typedef struct Col2Im {
 	WqValue *target; /* i64[prod(block) * L]: where a column's element is added; `pixels` for padding */
 } Col2Im;
 
-/* Element k of window l along an axis lands at k*dilation + l*stride - pad: the axes' sums, flattened over the image. */
+/* Element k of window l along an axis lands at k*dilation + l*stride - pad: the sums over axes, flattened. */
 static void col2im_target(Lower *L, Col2Im *c)
 {
 	WqValue *flat = NULL, *inside = NULL;
@@ -206,10 +200,10 @@ static void col2im_target(Lower *L, Col2Im *c)
 		WqValue *room = int_op(L, OP_Add, lo2(L, OP_Sub, size, extent), lo + hi - 1);
 		WqValue *windows = int_op(L, OP_Add, int_op(L, OP_Div, room, s), 1);
 		WqValue *at = lo2(L, OP_Add, along(L, steps(L, k, d), i, 2 * c->n),
-		                  along(L, steps(L, windows, s), c->n + i, 2 * c->n));
+				  along(L, steps(L, windows, s), c->n + i, 2 * c->n));
 		at = int_op(L, OP_Sub, at, lo);
-		WqValue *ok = lo2(L, OP_And, lo2(L, OP_LessOrEqual, lo_scalar(L, WQ_I64, 0), at),
-		                  lo2(L, OP_Less, at, size));
+		WqValue *ok =
+			lo2(L, OP_And, lo2(L, OP_LessOrEqual, lo_scalar(L, WQ_I64, 0), at), lo2(L, OP_Less, at, size));
 		at = lo2(L, OP_Mul, at, c->pixels);
 		flat = flat ? lo2(L, OP_Add, flat, at) : at;
 		inside = inside ? lo2(L, OP_And, inside, ok) : ok;
@@ -218,11 +212,11 @@ static void col2im_target(Lower *L, Col2Im *c)
 	c->target = reshape_to(L, lo3(L, OP_Where, inside, flat, c->pixels), lo_i64(L, -1));
 }
 
-/* Columns [N, C*prod(block), L] are added into rows of [pixels + 1, N*C]: the last row takes what falls on the padding. */
+/* Columns [N, C*prod(block), L] are added into rows of [pixels + 1, N*C]: the last row takes the padding's. */
 void lower_Col2Im(Lower *L)
 {
 	WqValue *x = lo_need(L, 0);
-	Col2Im c = {.image = lo_need(L, 1), .block = lo_need(L, 2)};
+	Col2Im c = { .image = lo_need(L, 1), .block = lo_need(L, 2) };
 	WqDim n = lo_dim(L, x, 0), rank = lo_dim(L, c.image, 0);
 
 	if (lo_rank(L, x) != 3 || lo_rank(L, c.image) != 1)
@@ -240,24 +234,24 @@ void lower_Col2Im(Lower *L)
 	col2im_target(L, &c);
 
 	WqValue *batch = wq_dims(L->g, 1, &n), *one = lo_i64(L, 1);
-	WqValue *taps = lo_reduce(L, OP_ReduceProd, c.block, 1, (int64_t[]){0}, false);
-	WqValue *size = wq_dims(L->g, 1, (WqDim[]){lo_dim(L, x, 1)});
+	WqValue *taps = lo_reduce(L, OP_ReduceProd, c.block, 1, (int64_t[]){ 0 }, false);
+	WqValue *size = wq_dims(L->g, 1, (WqDim[]){ lo_dim(L, x, 1) });
 	WqValue *channels = lo2(L, OP_Div, size, taps);
 	WqValue *images = lo2(L, OP_Mul, batch, channels);
 	/* [N, C, K*L] -> [K*L, N*C] */
-	WqValue *split = lo_concat(L, 0, 2, (WqValue *[]){images, lo_i64(L, -1)});
+	WqValue *split = lo_concat(L, 0, 2, (WqValue *[]){ images, lo_i64(L, -1) });
 	WqValue *rows = lo_swap_last(L, reshape_to(L, x, split));
-	WqValue *shape = lo_concat(L, 0, 2, (WqValue *[]){lo2(L, OP_Add, c.pixels, one), images});
+	WqValue *shape = lo_concat(L, 0, 2, (WqValue *[]){ lo2(L, OP_Add, c.pixels, one), images });
 	WqValue *zeros = lo2(L, OP_Expand, lo_like(L, x, 0), shape);
-	WqNode *add = lo_node(L, OP_ScatterND, 3, zeros, lo_unsqueeze(L, c.target, 1, (int64_t[]){-1}), rows);
+	WqNode *add = lo_node(L, OP_ScatterND, 3, zeros, lo_unsqueeze(L, c.target, 1, (int64_t[]){ -1 }), rows);
 	wq_set_s(add, "reduction", "add");
-	WqValue *kept = lo_unsqueeze(L, c.pixels, 1, (int64_t[]){0});
+	WqValue *kept = lo_unsqueeze(L, c.pixels, 1, (int64_t[]){ 0 });
 	WqNode *cut = lo_node(L, OP_Slice, 5, lo_result(L, add), lo_i64(L, 0), kept, lo_i64(L, 0), one);
 	WqValue *y = lo_swap_last(L, lo_result(L, cut));
-	lo_out(L, 0, reshape_to(L, y, lo_concat(L, 0, 3, (WqValue *[]){batch, channels, c.image})));
+	lo_out(L, 0, reshape_to(L, y, lo_concat(L, 0, 3, (WqValue *[]){ batch, channels, c.image })));
 }
 
-/* ---- CausalConvWithState -------------------------------------------------------------------------- */
+/* ---- CausalConvWithState --------------------------------------------------------------------- */
 
 /* A depthwise convolution over [state, input] along the last axis; the last k-1 positions are the next state. */
 void lower_CausalConvWithState(Lower *L)
@@ -276,10 +270,10 @@ void lower_CausalConvWithState(Lower *L)
 	if (!wq_dim_static(channels))
 		lo_unsupported(L, "the number of channels is not known");
 	if (!state) {
-		WqDim shape[] = {lo_dim(L, x, 0), lo_dim(L, x, 1), past};
+		WqDim shape[] = { lo_dim(L, x, 0), lo_dim(L, x, 1), past };
 		state = lo_expand(L, lo_like(L, x, 0), 3, shape);
 	}
-	WqValue *all = lo_concat(L, 2, 2, (WqValue *[]){state, x});
+	WqValue *all = lo_concat(L, 2, 2, (WqValue *[]){ state, x });
 	WqNode *n = lo_node(L, OP_Conv, 3, all, w, lo_in(L, 2));
 	wq_set_i(n, "group", channels);
 	WqValue *y = lo_result(L, n);

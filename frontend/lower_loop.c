@@ -3,7 +3,7 @@
 void lo_loop_begin(Lower *L, LoLoop *loop, WqDim steps, int n, WqValue *const *init)
 {
 	WQ_ASSERT(n <= LO_MAX_STATES);
-	*loop = (LoLoop){.outer = L->g, .steps = steps, .n = n};
+	*loop = (LoLoop){ .outer = L->g, .steps = steps, .n = n };
 	memcpy(loop->init, init, (size_t)n * sizeof *init);
 	if (steps == 1) {
 		loop->i = lo_scalar(L, WQ_I64, 0);
@@ -26,7 +26,7 @@ void lo_loop_end(Lower *L, LoLoop *loop, WqValue *const *next, int n_scan, WqVal
 	if (!loop->body) {
 		memcpy(out, next, (size_t)loop->n * sizeof *next);
 		for (int k = 0; k < n_scan; k++)
-			out[loop->n + k] = lo_unsqueeze(L, scan[k], 1, (int64_t[]){0});
+			out[loop->n + k] = lo_unsqueeze(L, scan[k], 1, (int64_t[]){ 0 });
 		return;
 	}
 	for (int k = 0; k < loop->n; k++)

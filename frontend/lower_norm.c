@@ -5,22 +5,13 @@
 #include "frontend/lower.h"
 
 /* The type in which statistics over values of type t are computed. */
-static WqDtype wide(WqDtype t)
-{
-	return t == WQ_F64 ? WQ_F64 : WQ_F32;
-}
+static WqDtype wide(WqDtype t) { return t == WQ_F64 ? WQ_F64 : WQ_F32; }
 
-static WqValue *plus(Lower *L, WqValue *a, double b)
-{
-	return lo2(L, OP_Add, a, lo_like(L, a, b));
-}
+static WqValue *plus(Lower *L, WqValue *a, double b) { return lo2(L, OP_Add, a, lo_like(L, a, b)); }
 
-static WqValue *scaled(Lower *L, WqValue *a, double b)
-{
-	return lo2(L, OP_Mul, a, lo_like(L, a, b));
-}
+static WqValue *scaled(Lower *L, WqValue *a, double b) { return lo2(L, OP_Mul, a, lo_like(L, a, b)); }
 
-/* ---- BatchNormalization ----------------------------------------------------------------------------- */
+/* ---- BatchNormalization ---------------------------------------------------------------------- */
 
 typedef struct Batch {
 	int rank;
@@ -94,8 +85,10 @@ static void batch_train(Lower *L, const Batch *b)
 void lower_BatchNormalization(Lower *L)
 {
 	WqValue *x = lo_need(L, 0);
-	Batch b = {.rank = lo_rank(L, x), .t = wide(lo_type_of(x)), .epsilon = lo_f(L, "epsilon", 1e-5),
-	           .momentum = lo_f(L, "momentum", 0.9)};
+	Batch b = { .rank = lo_rank(L, x),
+		    .t = wide(lo_type_of(x)),
+		    .epsilon = lo_f(L, "epsilon", 1e-5),
+		    .momentum = lo_f(L, "momentum", 0.9) };
 
 	if (b.rank < 1)
 		lo_bad(L, "the input is a scalar");
@@ -111,7 +104,7 @@ void lower_BatchNormalization(Lower *L)
 		lo_out(L, 0, lo_cast(L, batch_apply(L, &b, b.mean, b.var), lo_type_of(x)));
 }
 
-/* ---- LayerNormalization, RMSNormalization ------------------------------------------------------------ */
+/* ---- LayerNormalization, RMSNormalization ---------------------------------------------------- */
 
 /* A scale or bias that has exactly the normalised axes goes into the core operator; others broadcast after it. */
 static bool fits(Lower *L, WqValue *v, WqValue *x, int axis)
@@ -132,7 +125,7 @@ static WqValue *normalise(Lower *L, bool rms, WqValue *x, int axis, double epsil
 	WqValue *in_scale = scale && fits(L, scale, x, axis) ? scale : NULL;
 	WqValue *in_bias = bias && !rms && (in_scale || !scale) && fits(L, bias, x, axis) ? bias : NULL;
 	WqNode *n = rms ? lo_node(L, OP_RMSNormalization, 2, x, in_scale)
-	                : lo_node(L, OP_LayerNormalization, 3, x, in_scale, in_bias);
+			: lo_node(L, OP_LayerNormalization, 3, x, in_scale, in_bias);
 
 	wq_set_i(n, "axis", axis);
 	wq_set_f(n, "epsilon", epsilon);
@@ -203,12 +196,9 @@ void lower_SimplifiedLayerNormalization(Lower *L)
 	statistics(L, x, axis, epsilon, stash_type(L), -1, 1);
 }
 
-void lower_ms_SimplifiedLayerNormalization(Lower *L)
-{
-	lower_SimplifiedLayerNormalization(L);
-}
+void lower_ms_SimplifiedLayerNormalization(Lower *L) { lower_SimplifiedLayerNormalization(L); }
 
-/* ---- InstanceNormalization, GroupNormalization --------------------------------------------------------- */
+/* ---- InstanceNormalization, GroupNormalization ----------------------------------------------- */
 
 void lower_InstanceNormalization(Lower *L)
 {
@@ -240,7 +230,7 @@ void lower_GroupNormalization(Lower *L)
 		rest = wq_dim_mul(L->m, rest, dims[i]);
 	stash_type(L);
 	bool by_group = L->version < 21;
-	WqValue *y = lo_reshape(L, x, 3, (WqDim[]){dims[0], groups, rest});
+	WqValue *y = lo_reshape(L, x, 3, (WqDim[]){ dims[0], groups, rest });
 	if (by_group) {
 		scale = lo_per_channel(L, scale, 3);
 		bias = lo_per_channel(L, bias, 3);
@@ -254,7 +244,7 @@ void lower_GroupNormalization(Lower *L)
 	lo_out(L, 0, y);
 }
 
-/* ---- LRN ------------------------------------------------------------------------------------------------- */
+/* ---- LRN ------------------------------------------------------------------------------------- */
 
 /* x / (bias + alpha * mean)^beta; the mean of squares over neighbouring channels is a pool over [N, 1, C, D...]. */
 void lower_LRN(Lower *L)
@@ -273,16 +263,16 @@ void lower_LRN(Lower *L)
 		area = i < 2 ? area : wq_dim_mul(L->m, area, dims[i]);
 	}
 	WqValue *squares = lo2(L, OP_Mul, x, x);
-	WqNode *n = lo_node(L, OP_AveragePool, 1, lo_reshape(L, squares, 4, (WqDim[]){dims[0], 1, dims[1], area}));
-	wq_set_ints(n, "kernel", 2, (int64_t[]){size, 1});
-	wq_set_ints(n, "pads", 4, (int64_t[]){(size - 1) / 2, 0, size / 2, 0});
+	WqNode *n = lo_node(L, OP_AveragePool, 1, lo_reshape(L, squares, 4, (WqDim[]){ dims[0], 1, dims[1], area }));
+	wq_set_ints(n, "kernel", 2, (int64_t[]){ size, 1 });
+	wq_set_ints(n, "pads", 4, (int64_t[]){ (size - 1) / 2, 0, size / 2, 0 });
 	wq_set_i(n, "count_include_pad", 1);
 	WqValue *mean = lo_reshape(L, lo_result(L, n), rank, dims);
 	WqValue *base = plus(L, scaled(L, mean, lo_f(L, "alpha", 1e-4)), lo_f(L, "bias", 1));
 	lo_out(L, 0, lo2(L, OP_Div, x, lo2(L, OP_Pow, base, lo_like(L, base, lo_f(L, "beta", 0.75)))));
 }
 
-/* ---- com.microsoft: additions fused with a normalisation --------------------------------------------------- */
+/* ---- com.microsoft: additions fused with a normalisation ------------------------------------- */
 
 /* Normalises input + skip (+ bias) over the last axis. Results: the norm, mean, 1/deviation, the sum. */
 static void skip_norm(Lower *L, bool rms, WqValue *gamma, WqValue *beta, WqValue *bias)
@@ -301,10 +291,7 @@ static void skip_norm(Lower *L, bool rms, WqValue *gamma, WqValue *beta, WqValue
 		lo_out(L, 3, sum);
 }
 
-void lower_ms_SkipLayerNormalization(Lower *L)
-{
-	skip_norm(L, false, lo_need(L, 2), lo_in(L, 3), lo_in(L, 4));
-}
+void lower_ms_SkipLayerNormalization(Lower *L) { skip_norm(L, false, lo_need(L, 2), lo_in(L, 3), lo_in(L, 4)); }
 
 void lower_ms_SkipSimplifiedLayerNormalization(Lower *L)
 {
@@ -319,7 +306,7 @@ static WqValue *mask_lengths(Lower *L, WqValue *mask, WqDim batch)
 	if (!mask)
 		return lo_expand(L, lo_scalar(L, WQ_I32, 0), 1, &batch);
 	WqValue *set = lo_cast(L, lo2(L, OP_Equal, mask, lo_like(L, mask, 1)), WQ_I32);
-	return lo_reduce(L, OP_ReduceSum, set, 1, (int64_t[]){1}, false);
+	return lo_reduce(L, OP_ReduceSum, set, 1, (int64_t[]){ 1 }, false);
 }
 
 void lower_ms_EmbedLayerNormalization(Lower *L)
@@ -341,22 +328,13 @@ void lower_ms_EmbedLayerNormalization(Lower *L)
 		lo_out(L, 2, sum);
 }
 
-/* ---- com.microsoft: additions fused with an activation ------------------------------------------------------- */
+/* ---- com.microsoft: additions fused with an activation --------------------------------------- */
 
-static WqValue *with_bias(Lower *L, WqValue *x, WqValue *bias)
-{
-	return bias ? lo2(L, OP_Add, x, bias) : x;
-}
+static WqValue *with_bias(Lower *L, WqValue *x, WqValue *bias) { return bias ? lo2(L, OP_Add, x, bias) : x; }
 
-void lower_ms_Gelu(Lower *L)
-{
-	lo_out(L, 0, lo1(L, OP_Gelu, lo_need(L, 0)));
-}
+void lower_ms_Gelu(Lower *L) { lo_out(L, 0, lo1(L, OP_Gelu, lo_need(L, 0))); }
 
-void lower_ms_BiasGelu(Lower *L)
-{
-	lo_out(L, 0, lo1(L, OP_Gelu, lo2(L, OP_Add, lo_need(L, 0), lo_need(L, 1))));
-}
+void lower_ms_BiasGelu(Lower *L) { lo_out(L, 0, lo1(L, OP_Gelu, lo2(L, OP_Add, lo_need(L, 0), lo_need(L, 1)))); }
 
 void lower_ms_FastGelu(Lower *L)
 {

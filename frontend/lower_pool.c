@@ -1,7 +1,7 @@
 /* lower_pool.c: pooling over windows, over the whole image and over regions; unpooling; space and depth. */
 #include "frontend/lower_window.h"
 
-/* ---- windows -------------------------------------------------------------------------------------- */
+/* ---- windows --------------------------------------------------------------------------------- */
 
 WqNode *lo_pool(Lower *L, WqOp op, WqValue *x)
 {
@@ -42,7 +42,7 @@ void lower_AveragePool(Lower *L)
 WqValue *lo_move_channels(Lower *L, WqValue *x, bool last)
 {
 	int rank = lo_rank(L, x);
-	int64_t perm[WQ_MAX_RANK] = {0};
+	int64_t perm[WQ_MAX_RANK] = { 0 };
 
 	for (int i = 1; i < rank; i++)
 		perm[i] = last ? (i + 1 < rank ? i + 1 : 1) : (i > 1 ? i - 1 : rank - 1);
@@ -59,7 +59,7 @@ void lower_ms_NhwcMaxPool(Lower *L)
 	lo_out(L, 0, lo_move_channels(L, lo_result(L, n), true));
 }
 
-/* ---- p norms ---------------------------------------------------------------------------------------- */
+/* ---- p norms --------------------------------------------------------------------------------- */
 
 static double norm_order(Lower *L)
 {
@@ -117,7 +117,7 @@ void lower_LpPool(Lower *L)
 	LoWindow win = lo_window(L, x, NULL);
 	double p = norm_order(L);
 	WqDim shape[WQ_MAX_RANK];
-	int64_t kernel[WQ_MAX_RANK] = {1, 1};
+	int64_t kernel[WQ_MAX_RANK] = { 1, 1 };
 	bool ceil = lo_i(L, "ceil_mode", 0) && !win.same;
 
 	lo_window_resolve(L, &win, x);
@@ -142,7 +142,7 @@ void lower_LpPool(Lower *L)
 	lo_out(L, 0, root(L, lo_reshape(L, y, win.n + 2, shape), p));
 }
 
-/* ---- the whole image ------------------------------------------------------------------------------------ */
+/* ---- the whole image ------------------------------------------------------------------------- */
 
 static WqValue *over_image(Lower *L, WqOp op, WqValue *x)
 {
@@ -156,15 +156,9 @@ static WqValue *over_image(Lower *L, WqOp op, WqValue *x)
 	return lo_reduce(L, op, x, n, axes, true);
 }
 
-void lower_GlobalAveragePool(Lower *L)
-{
-	lo_out(L, 0, over_image(L, OP_ReduceMean, lo_need(L, 0)));
-}
+void lower_GlobalAveragePool(Lower *L) { lo_out(L, 0, over_image(L, OP_ReduceMean, lo_need(L, 0))); }
 
-void lower_GlobalMaxPool(Lower *L)
-{
-	lo_out(L, 0, over_image(L, OP_ReduceMax, lo_need(L, 0)));
-}
+void lower_GlobalMaxPool(Lower *L) { lo_out(L, 0, over_image(L, OP_ReduceMax, lo_need(L, 0))); }
 
 void lower_GlobalLpPool(Lower *L)
 {
@@ -173,18 +167,18 @@ void lower_GlobalLpPool(Lower *L)
 	lo_out(L, 0, root(L, over_image(L, OP_ReduceSum, power(L, lo_need(L, 0), p)), p));
 }
 
-/* ---- MaxUnpool ------------------------------------------------------------------------------------------- */
+/* ---- MaxUnpool ------------------------------------------------------------------------------- */
 
 /* The size that the pooled image had if every window fits: (in - 1)*stride + kernel - pads. */
 static WqValue *unpooled_shape(Lower *L, WqValue *x, const LoWindow *win)
 {
-	WqDim d[WQ_MAX_RANK] = {lo_dim(L, x, 0), lo_dim(L, x, 1)};
+	WqDim d[WQ_MAX_RANK] = { lo_dim(L, x, 0), lo_dim(L, x, 1) };
 
 	for (int i = 0; i < win->n; i++) {
 		WqDim steps = wq_dim_sub(L->m, lo_dim(L, x, 2 + i), wq_dim_const(L->m, 1));
 		int64_t rest = win->kernel[i] - win->pad[i] - win->pad[win->n + i];
 		d[2 + i] = wq_dim_add(L->m, wq_dim_mul(L->m, steps, wq_dim_const(L->m, win->stride[i])),
-		                      wq_dim_const(L->m, rest));
+				      wq_dim_const(L->m, rest));
 		if (wq_dim_hi(L->m, d[2 + i]) < 0)
 			lo_bad(L, "the unpooled size of axis %d is negative", 2 + i);
 	}
@@ -197,7 +191,7 @@ void lower_MaxUnpool(Lower *L)
 	WqValue *x = lo_need(L, 0), *all = lo_i64(L, -1), *zero = lo_like(L, x, 0);
 	LoWindow win = lo_window(L, x, NULL);
 	WqValue *shape = unpooled_shape(L, x, &win), *want = lo_in(L, 2);
-	WqValue *count = lo_reduce(L, OP_ReduceProd, shape, 1, (int64_t[]){0}, true);
+	WqValue *count = lo_reduce(L, OP_ReduceProd, shape, 1, (int64_t[]){ 0 }, true);
 	WqValue *flat = lo2(L, OP_Expand, zero, count);
 	WqValue *at = lo2(L, OP_Reshape, lo_need(L, 1), all);
 	WqValue *y = lo3(L, OP_ScatterElements, flat, at, lo2(L, OP_Reshape, x, all));
@@ -207,12 +201,12 @@ void lower_MaxUnpool(Lower *L)
 		WqDim n = win.n + 2;
 		WqValue *more = lo2(L, OP_Sub, lo_cast(L, want, WQ_I64), shape);
 		WqValue *begins = lo_expand(L, lo_scalar(L, WQ_I64, 0), 1, &n);
-		y = lo3(L, OP_Pad, y, lo_concat(L, 0, 2, (WqValue *[]){begins, more}), zero);
+		y = lo3(L, OP_Pad, y, lo_concat(L, 0, 2, (WqValue *[]){ begins, more }), zero);
 	}
 	lo_out(L, 0, y);
 }
 
-/* ---- regions ------------------------------------------------------------------------------------------------ */
+/* ---- regions --------------------------------------------------------------------------------- */
 
 static void positive(Lower *L, const char *attr, int64_t v)
 {
@@ -240,8 +234,8 @@ void lower_RoiAlign(Lower *L)
 	int64_t h = lo_i(L, "output_height", 1), w = lo_i(L, "output_width", 1), ratio = lo_i(L, "sampling_ratio", 0);
 	const char *mode = lo_s(L, "mode", "avg");
 	/* before version 16 regions were never shifted by half a pixel */
-	const char *coordinate = lo_s(L, "coordinate_transformation_mode",
-	                              L->version < 16 ? "output_half_pixel" : "half_pixel");
+	const char *coordinate =
+		lo_s(L, "coordinate_transformation_mode", L->version < 16 ? "output_half_pixel" : "half_pixel");
 	bool half = !strcmp(coordinate, "half_pixel");
 
 	positive(L, "output_height", h);
@@ -262,7 +256,7 @@ void lower_RoiAlign(Lower *L)
 	lo_out(L, 0, lo_result(L, n));
 }
 
-/* ---- space and depth ------------------------------------------------------------------------------------------- */
+/* ---- space and depth ------------------------------------------------------------------------- */
 
 static int64_t block_size(Lower *L)
 {
@@ -282,10 +276,7 @@ static WqDim divided(Lower *L, WqDim d, int64_t by, const char *what)
 	return wq_dim_floordiv(L->m, d, wq_dim_const(L->m, by));
 }
 
-static WqDim times(Lower *L, WqDim d, int64_t by)
-{
-	return wq_dim_mul(L->m, d, wq_dim_const(L->m, by));
-}
+static WqDim times(Lower *L, WqDim d, int64_t by) { return wq_dim_mul(L->m, d, wq_dim_const(L->m, by)); }
 
 void lower_DepthToSpace(Lower *L)
 {
@@ -298,10 +289,10 @@ void lower_DepthToSpace(Lower *L)
 
 	if (!crd && strcmp(mode, "DCR"))
 		lo_bad(L, "mode is '%s'", mode);
-	WqDim dcr_split[] = {n, b, b, c, h, w}, crd_split[] = {n, c, b, b, h, w};
+	WqDim dcr_split[] = { n, b, b, c, h, w }, crd_split[] = { n, c, b, b, h, w };
 	WqValue *y = lo_reshape(L, x, 6, crd ? crd_split : dcr_split);
-	y = lo_transpose(L, y, 6, crd ? (int64_t[]){0, 1, 4, 2, 5, 3} : (int64_t[]){0, 3, 4, 1, 5, 2});
-	lo_out(L, 0, lo_reshape(L, y, 4, (WqDim[]){n, c, times(L, h, b), times(L, w, b)}));
+	y = lo_transpose(L, y, 6, crd ? (int64_t[]){ 0, 1, 4, 2, 5, 3 } : (int64_t[]){ 0, 3, 4, 1, 5, 2 });
+	lo_out(L, 0, lo_reshape(L, y, 4, (WqDim[]){ n, c, times(L, h, b), times(L, w, b) }));
 }
 
 void lower_SpaceToDepth(Lower *L)
@@ -310,8 +301,8 @@ void lower_SpaceToDepth(Lower *L)
 	int64_t b = block_size(L);
 	WqDim n = lo_dim(L, x, 0), c = lo_dim(L, x, 1);
 	WqDim h = divided(L, lo_dim(L, x, 2), b, "the height"), w = divided(L, lo_dim(L, x, 3), b, "the width");
-	WqValue *y = lo_reshape(L, x, 6, (WqDim[]){n, c, h, b, w, b});
+	WqValue *y = lo_reshape(L, x, 6, (WqDim[]){ n, c, h, b, w, b });
 
-	y = lo_transpose(L, y, 6, (int64_t[]){0, 3, 5, 1, 2, 4});
-	lo_out(L, 0, lo_reshape(L, y, 4, (WqDim[]){n, times(L, c, b * b), h, w}));
+	y = lo_transpose(L, y, 6, (int64_t[]){ 0, 3, 5, 1, 2, 4 });
+	lo_out(L, 0, lo_reshape(L, y, 4, (WqDim[]){ n, times(L, c, b * b), h, w }));
 }

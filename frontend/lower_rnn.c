@@ -1,13 +1,13 @@
 /* lower_rnn.c: RNN, GRU and LSTM as loops over time.
  *
- * For each direction x*W (and what bias can be added early) is one MatMul over all time steps; the loop's body has h*R and
- * the activations. A sequence that ends early keeps its state from there, and gives zeros.
+ * For each direction x*W (and what bias can be added early) is one MatMul over all time steps; the loop's body has h*R
+ * and the activations. A sequence that ends early keeps its state from there, and gives zeros.
  */
 #include "frontend/lower_loop.h"
 
 #include <strings.h>
 
-/* ---- activations ------------------------------------------------------------------------------------------- */
+/* ---- activations ----------------------------------------------------------------------------- */
 
 typedef struct Activation {
 	const char *name;
@@ -16,15 +16,17 @@ typedef struct Activation {
 } Activation;
 
 static const Activation known[] = {
-	{"Relu", false, false, 0, 0},        {"Tanh", false, false, 0, 0},     {"Sigmoid", false, false, 0, 0},
-	{"Softsign", false, false, 0, 0},    {"Softplus", false, false, 0, 0}, {"Affine", true, true, 1, 0},
-	{"LeakyRelu", true, false, 0.01, 0}, {"Elu", true, false, 1, 0},       {"ThresholdedRelu", true, false, 1, 0},
-	{"ScaledTanh", true, true, 1, 1},    {"HardSigmoid", true, true, 0.2, 0.5},
+	{ "Relu", false, false, 0, 0 },           { "Tanh", false, false, 0, 0 },
+	{ "Sigmoid", false, false, 0, 0 },        { "Softsign", false, false, 0, 0 },
+	{ "Softplus", false, false, 0, 0 },       { "Affine", true, true, 1, 0 },
+	{ "LeakyRelu", true, false, 0.01, 0 },    { "Elu", true, false, 1, 0 },
+	{ "ThresholdedRelu", true, false, 1, 0 }, { "ScaledTanh", true, true, 1, 1 },
+	{ "HardSigmoid", true, true, 0.2, 0.5 },
 };
 
 enum { MAX_ACTIVATIONS = 3, MAX_STATES = 2 };
 
-typedef struct Cell { /* what all directions have in common */
+typedef struct Cell {             /* what all directions have in common */
 	const char *const *usual; /* the default activations */
 	int n_act, n_gates, n_states;
 	Activation act[2 * MAX_ACTIVATIONS];
@@ -32,8 +34,8 @@ typedef struct Cell { /* what all directions have in common */
 	bool reverse, batch_first;
 	double clip; /* 0: none */
 	WqDim t, b, h;
-	WqValue *x; /* [T,B,I] */
-	WqValue *lens; /* i64[B], or NULL */
+	WqValue *x;                /* [T,B,I] */
+	WqValue *lens;             /* i64[B], or NULL */
 	WqValue *init[MAX_STATES]; /* [D,B,H], or NULL */
 } Cell;
 
@@ -50,10 +52,7 @@ typedef struct Dir { /* one direction */
 	WqValue *turned; /* i64[T,B,2]: where the element stands that is read at a step, if lengths say; else NULL */
 } Dir;
 
-static WqValue *op_s(Lower *L, WqOp op, WqValue *x, double v)
-{
-	return lo2(L, op, x, lo_like(L, x, v));
-}
+static WqValue *op_s(Lower *L, WqOp op, WqValue *x, double v) { return lo2(L, op, x, lo_like(L, x, v)); }
 
 static WqValue *clamp(Lower *L, WqValue *x, double lo, double hi)
 {
@@ -102,7 +101,8 @@ static void read_activations(Lower *L, Cell *c)
 {
 	int n, n_alpha, n_beta, want = c->n_act * c->directions;
 	const char **names = lo_strings(L, "activations", &n);
-	const float *alpha = lo_floats(L, "activation_alpha", &n_alpha), *beta = lo_floats(L, "activation_beta", &n_beta);
+	const float *alpha = lo_floats(L, "activation_alpha", &n_alpha),
+		    *beta = lo_floats(L, "activation_beta", &n_beta);
 
 	if (n && n < want)
 		lo_bad(L, "%d activations instead of %d", n, want);
@@ -121,7 +121,7 @@ static void read_activations(Lower *L, Cell *c)
 	}
 }
 
-/* ---- operands ------------------------------------------------------------------------------------------------ */
+/* ---- operands -------------------------------------------------------------------------------- */
 
 static void read_direction(Lower *L, Cell *c)
 {
@@ -141,14 +141,16 @@ static void check_weight(Lower *L, const Cell *c, int operand, WqDim columns)
 	if (lo_rank(L, w) != 3 || (wq_dim_static(lo_dim(L, w, 0)) && lo_dim(L, w, 0) != c->directions))
 		lo_bad(L, "operand %d must have %d directions on the first of 3 axes", operand, c->directions);
 	if (lo_dim(L, w, 1) != rows && wq_dim_static(lo_dim(L, w, 1)) && wq_dim_static(rows))
-		lo_bad(L, "operand %d has %lld rows instead of %lld", operand, (long long)lo_dim(L, w, 1), (long long)rows);
+		lo_bad(L, "operand %d has %lld rows instead of %lld", operand, (long long)lo_dim(L, w, 1),
+		       (long long)rows);
 	if (lo_dim(L, w, 2) != columns && wq_dim_static(lo_dim(L, w, 2)) && wq_dim_static(columns))
-		lo_bad(L, "operand %d has %lld columns instead of %lld", operand, (long long)lo_dim(L, w, 2), (long long)columns);
+		lo_bad(L, "operand %d has %lld columns instead of %lld", operand, (long long)lo_dim(L, w, 2),
+		       (long long)columns);
 }
 
 static WqValue *steps_first(Lower *L, const Cell *c, WqValue *x) /* swaps the first two axes of a batchwise tensor */
 {
-	return x && c->batch_first ? lo_transpose(L, x, 3, (int64_t[]){1, 0, 2}) : x;
+	return x && c->batch_first ? lo_transpose(L, x, 3, (int64_t[]){ 1, 0, 2 }) : x;
 }
 
 static void read_cell(Lower *L, Cell *c)
@@ -168,7 +170,8 @@ static void read_cell(Lower *L, Cell *c)
 	check_weight(L, c, 1, lo_dim(L, x, 2));
 	check_weight(L, c, 2, c->h);
 	if (lo_has(L, "hidden_size") && wq_dim_static(c->h) && lo_i(L, "hidden_size", 0) != c->h)
-		lo_bad(L, "hidden_size is %lld, the weights have %lld", (long long)lo_i(L, "hidden_size", 0), (long long)c->h);
+		lo_bad(L, "hidden_size is %lld, the weights have %lld", (long long)lo_i(L, "hidden_size", 0),
+		       (long long)c->h);
 	if (lo_in(L, 4))
 		c->lens = lo_cast(L, lo_in(L, 4), WQ_I64);
 	for (int i = 0; i < c->n_states; i++)
@@ -177,13 +180,14 @@ static void read_cell(Lower *L, Cell *c)
 
 static WqValue *pick(Lower *L, WqValue *x, int i) /* x[i] */
 {
-	return x ? lo_squeeze(L, lo_slice(L, x, 0, i, i + 1, 1), 1, (int64_t[]){0}) : NULL;
+	return x ? lo_squeeze(L, lo_slice(L, x, 0, i, i + 1, 1), 1, (int64_t[]){ 0 }) : NULL;
 }
 
 /* The k-th to the m-th block of H elements on the last axis. */
 static WqValue *blocks(Lower *L, const Cell *c, WqValue *x, int k, int m)
 {
-	WqDim begin = wq_dim_mul(L->m, c->h, wq_dim_const(L->m, k)), end = wq_dim_mul(L->m, c->h, wq_dim_const(L->m, m));
+	WqDim begin = wq_dim_mul(L->m, c->h, wq_dim_const(L->m, k)),
+	      end = wq_dim_mul(L->m, c->h, wq_dim_const(L->m, m));
 
 	return lo_slice(L, x, lo_rank(L, x) - 1, begin, end, 1);
 }
@@ -191,13 +195,13 @@ static WqValue *blocks(Lower *L, const Cell *c, WqValue *x, int k, int m)
 /* Reading a sequence of length n backwards: step i reads n-1-i; what follows the end stays where it is. */
 static WqValue *turned(Lower *L, const Cell *c)
 {
-	WqValue *i = lo_unsqueeze(L, lo_range(L, c->t), 1, (int64_t[]){1});
+	WqValue *i = lo_unsqueeze(L, lo_range(L, c->t), 1, (int64_t[]){ 1 });
 	WqValue *back = lo2(L, OP_Sub, op_s(L, OP_Sub, c->lens, 1), i);
 	WqValue *at = lo3(L, OP_Where, lo2(L, OP_Less, i, c->lens), back, i);
-	WqValue *b = lo_expand(L, lo_range(L, c->b), 2, (WqDim[]){c->t, c->b});
-	int64_t last[] = {2};
+	WqValue *b = lo_expand(L, lo_range(L, c->b), 2, (WqDim[]){ c->t, c->b });
+	int64_t last[] = { 2 };
 
-	return lo_concat(L, 2, 2, (WqValue *[]){lo_unsqueeze(L, at, 1, last), lo_unsqueeze(L, b, 1, last)});
+	return lo_concat(L, 2, 2, (WqValue *[]){ lo_unsqueeze(L, at, 1, last), lo_unsqueeze(L, b, 1, last) });
 }
 
 static WqValue *backwards(Lower *L, const Dir *d, WqValue *x) /* [T,B,..] */
@@ -206,7 +210,8 @@ static WqValue *backwards(Lower *L, const Dir *d, WqValue *x) /* [T,B,..] */
 		return x;
 	if (d->turned)
 		return lo2(L, OP_GatherND, x, d->turned);
-	return lo_result(L, lo_node(L, OP_Slice, 5, x, lo_i64(L, -1), lo_i64(L, INT64_MIN), lo_i64(L, 0), lo_i64(L, -1)));
+	return lo_result(L,
+			 lo_node(L, OP_Slice, 5, x, lo_i64(L, -1), lo_i64(L, INT64_MIN), lo_i64(L, 0), lo_i64(L, -1)));
 }
 
 /* The biases of x*W and h*R, as far as they can be added before the loop. */
@@ -221,7 +226,7 @@ static void add_bias(Lower *L, Dir *d, int i)
 	WqValue *wb = blocks(L, c, b, 0, n);
 	if (d->late_reset) {
 		WqValue *zr = lo2(L, OP_Add, blocks(L, c, wb, 0, 2), blocks(L, c, b, n, n + 2));
-		wb = lo_concat(L, 0, 2, (WqValue *[]){zr, blocks(L, c, wb, 2, 3)});
+		wb = lo_concat(L, 0, 2, (WqValue *[]){ zr, blocks(L, c, wb, 2, 3) });
 		d->rb = blocks(L, c, b, n + 2, n + 3);
 	} else
 		wb = lo2(L, OP_Add, wb, blocks(L, c, b, n, 2 * n));
@@ -230,7 +235,7 @@ static void add_bias(Lower *L, Dir *d, int i)
 
 static Dir direction(Lower *L, const Cell *c, int i)
 {
-	Dir d = {.c = c, .act = c->act + i * c->n_act, .reverse = c->reverse || i == 1};
+	Dir d = { .c = c, .act = c->act + i * c->n_act, .reverse = c->reverse || i == 1 };
 
 	d.late_reset = c->n_gates == 3 && lo_i(L, "linear_before_reset", 0);
 	d.coupled = c->n_gates == 4 && lo_i(L, "input_forget", 0);
@@ -245,7 +250,7 @@ static Dir direction(Lower *L, const Cell *c, int i)
 	return d;
 }
 
-/* ---- cells: one step ---------------------------------------------------------------------------------------------- */
+/* ---- cells: one step ------------------------------------------------------------------------- */
 
 typedef void StepFn(Lower *L, const Dir *d, WqValue *x, WqValue *const *state, WqValue **next);
 
@@ -296,7 +301,8 @@ static void step_lstm(Lower *L, const Dir *d, WqValue *x, WqValue *const *state,
 	next[1] = cell;
 }
 
-/* ---- the loop --------------------------------------------------------------------------------------------------------- */
+/* ---- the loop
+ * --------------------------------------------------------------------------------------------------------- */
 
 /* out: Y [T,B,H], then the last states [B,H]. */
 static void run(Lower *L, const Dir *d, StepFn *step, int i, WqValue **out)
@@ -308,13 +314,13 @@ static void run(Lower *L, const Dir *d, StepFn *step, int i, WqValue **out)
 	for (int k = 0; k < c->n_states; k++) {
 		init[k] = pick(L, c->init[k], i);
 		if (!init[k])
-			init[k] = lo_expand(L, lo_like(L, c->x, 0), 2, (WqDim[]){c->b, c->h});
+			init[k] = lo_expand(L, lo_like(L, c->x, 0), 2, (WqDim[]){ c->b, c->h });
 	}
 	lo_loop_begin(L, &loop, c->t, c->n_states, init);
 	step(L, d, lo2(L, OP_Gather, d->xw, loop.i), loop.state, next);
 	y = next[0];
 	if (c->lens) {
-		WqValue *alive = lo_unsqueeze(L, lo2(L, OP_Less, loop.i, c->lens), 1, (int64_t[]){1});
+		WqValue *alive = lo_unsqueeze(L, lo2(L, OP_Less, loop.i, c->lens), 1, (int64_t[]){ 1 });
 		y = lo3(L, OP_Where, alive, y, lo_like(L, y, 0));
 		for (int k = 0; k < c->n_states; k++)
 			next[k] = lo3(L, OP_Where, alive, next[k], loop.state[k]);
@@ -333,10 +339,11 @@ static void results(Lower *L, const Cell *c, WqValue *(*of)[MAX_STATES + 1])
 		if (!lo_wants(L, k))
 			continue;
 		for (int i = 0; i < c->directions; i++)
-			v[i] = lo_unsqueeze(L, of[i][k], 1, (int64_t[]){axis});
+			v[i] = lo_unsqueeze(L, of[i][k], 1, (int64_t[]){ axis });
 		WqValue *all = lo_concat(L, axis, c->directions, v);
 		if (c->batch_first)
-			all = k ? lo_transpose(L, all, 3, (int64_t[]){1, 0, 2}) : lo_transpose(L, all, 4, (int64_t[]){2, 0, 1, 3});
+			all = k ? lo_transpose(L, all, 3, (int64_t[]){ 1, 0, 2 })
+				: lo_transpose(L, all, 4, (int64_t[]){ 2, 0, 1, 3 });
 		lo_out(L, k, all);
 	}
 }
@@ -355,21 +362,21 @@ static void recurrent(Lower *L, Cell *c, StepFn *step)
 
 void lower_RNN(Lower *L)
 {
-	static const char *const usual[] = {"Tanh"};
+	static const char *const usual[] = { "Tanh" };
 
-	recurrent(L, &(Cell){.usual = usual, .n_act = 1, .n_gates = 1, .n_states = 1}, step_rnn);
+	recurrent(L, &(Cell){ .usual = usual, .n_act = 1, .n_gates = 1, .n_states = 1 }, step_rnn);
 }
 
 void lower_GRU(Lower *L)
 {
-	static const char *const usual[] = {"Sigmoid", "Tanh"};
+	static const char *const usual[] = { "Sigmoid", "Tanh" };
 
-	recurrent(L, &(Cell){.usual = usual, .n_act = 2, .n_gates = 3, .n_states = 1}, step_gru);
+	recurrent(L, &(Cell){ .usual = usual, .n_act = 2, .n_gates = 3, .n_states = 1 }, step_gru);
 }
 
 void lower_LSTM(Lower *L)
 {
-	static const char *const usual[] = {"Sigmoid", "Tanh", "Tanh"};
+	static const char *const usual[] = { "Sigmoid", "Tanh", "Tanh" };
 
-	recurrent(L, &(Cell){.usual = usual, .n_act = 3, .n_gates = 4, .n_states = 2}, step_lstm);
+	recurrent(L, &(Cell){ .usual = usual, .n_act = 3, .n_gates = 4, .n_states = 2 }, step_lstm);
 }

@@ -1,9 +1,9 @@
 /* lower_rotary.c: RotaryEmbedding, of ai.onnx and com.microsoft. */
 #include "frontend/lower_attention.h"
 
-/* ---- the rotation ------------------------------------------------------------------------------------------- */
+/* ---- the rotation ---------------------------------------------------------------------------- */
 
-/* The pairs' first and second members: halves of the axis, or its even and odd elements (then with a last axis of 1). */
+/* The pairs' first and second members: halves of the axis, or its even and odd elements (then on an axis of 1). */
 static void pairs(Lower *L, WqValue *x, WqDim half, bool interleaved, WqValue **a, WqValue **b)
 {
 	int rank = lo_rank(L, x);
@@ -35,19 +35,19 @@ WqValue *lo_rotate(Lower *L, WqValue *x, WqValue *cos, WqValue *sin, bool interl
 	sin = lo_cast(L, sin, lo_type_of(x));
 	pairs(L, turned, half, interleaved, &a, &b);
 	if (interleaved) {
-		cos = lo_unsqueeze(L, cos, 1, (int64_t[]){-1});
-		sin = lo_unsqueeze(L, sin, 1, (int64_t[]){-1});
+		cos = lo_unsqueeze(L, cos, 1, (int64_t[]){ -1 });
+		sin = lo_unsqueeze(L, sin, 1, (int64_t[]){ -1 });
 	}
 	WqValue *re = lo2(L, OP_Sub, lo2(L, OP_Mul, cos, a), lo2(L, OP_Mul, sin, b));
 	WqValue *im = lo2(L, OP_Add, lo2(L, OP_Mul, sin, a), lo2(L, OP_Mul, cos, b));
-	WqValue *y = lo_concat(L, interleaved ? rank : last, 2, (WqValue *[]){re, im});
+	WqValue *y = lo_concat(L, interleaved ? rank : last, 2, (WqValue *[]){ re, im });
 	y = lo_reshape(L, y, rank, dims);
 	if (both == size)
 		return y;
-	return lo_concat(L, last, 2, (WqValue *[]){y, lo_slice(L, x, last, both, size, 1)});
+	return lo_concat(L, last, 2, (WqValue *[]){ y, lo_slice(L, x, last, both, size, 1) });
 }
 
-/* ---- the operators --------------------------------------------------------------------------------------------- */
+/* ---- the operators --------------------------------------------------------------------------- */
 
 typedef struct Rotary {
 	WqValue *x, *cos, *sin; /* cos, sin: [B or 1, S, half] */
@@ -78,20 +78,21 @@ static WqValue *rotate_hidden(Lower *L, const Rotary *r, bool interleaved)
 	head = heads ? wq_dim_floordiv(L->m, all, heads) : wq_dim_mul(L->m, half, two);
 	if (!heads) {
 		if (wq_dim_static(head) && wq_dim_static(all) && (head < 1 || all % head))
-			lo_bad(L, "the last axis has %lld elements, for heads of %lld", (long long)all, (long long)head);
+			lo_bad(L, "the last axis has %lld elements, for heads of %lld", (long long)all,
+			       (long long)head);
 		heads = wq_dim_floordiv(L->m, all, head);
 	}
 	check_half(L, r, head);
-	WqValue *x = lo_reshape(L, r->x, 4, (WqDim[]){b, s, heads, head});
-	int64_t axis[] = {2};
+	WqValue *x = lo_reshape(L, r->x, 4, (WqDim[]){ b, s, heads, head });
+	int64_t axis[] = { 2 };
 	x = lo_rotate(L, x, lo_unsqueeze(L, r->cos, 1, axis), lo_unsqueeze(L, r->sin, 1, axis), interleaved);
-	return lo_reshape(L, x, 3, (WqDim[]){b, s, all});
+	return lo_reshape(L, x, 3, (WqDim[]){ b, s, all });
 }
 
 static WqValue *rotary(Lower *L, const Rotary *r)
 {
 	bool interleaved = lo_i(L, "interleaved", 0) != 0;
-	int64_t axis[] = {1};
+	int64_t axis[] = { 1 };
 
 	if (lo_rank(L, r->cos) != 3 || lo_rank(L, r->sin) != 3)
 		lo_bad(L, "the cosines and sines must have one row for each position");
@@ -107,7 +108,7 @@ static WqValue *rotary(Lower *L, const Rotary *r)
 
 void lower_RotaryEmbedding(Lower *L)
 {
-	Rotary r = {.x = lo_need(L, 0), .cos = lo_need(L, 1), .sin = lo_need(L, 2)};
+	Rotary r = { .x = lo_need(L, 0), .cos = lo_need(L, 1), .sin = lo_need(L, 2) };
 	WqValue *positions = lo_in(L, 3);
 
 	r.dim = lo_i(L, "rotary_embedding_dim", 0);
@@ -124,7 +125,7 @@ void lower_RotaryEmbedding(Lower *L)
 /* Positions come as [B,S], or as one number: where the sequence begins. */
 void lower_ms_RotaryEmbedding(Lower *L)
 {
-	Rotary r = {.x = lo_need(L, 0)};
+	Rotary r = { .x = lo_need(L, 0) };
 	WqValue *positions = lo_need(L, 1);
 
 	r.dim = lo_i(L, "rotary_embedding_dim", 0);
@@ -133,9 +134,9 @@ void lower_ms_RotaryEmbedding(Lower *L)
 		lo_bad(L, "rotary_embedding_dim without num_heads");
 	if (lo_rank(L, positions) < 2) {
 		WqDim s = lo_dim(L, r.x, lo_rank(L, r.x) - 2);
-		positions = lo_reshape(L, positions, 1, (WqDim[]){1});
+		positions = lo_reshape(L, positions, 1, (WqDim[]){ 1 });
 		positions = lo2(L, OP_Add, lo_cast(L, positions, WQ_I64), lo_range(L, s));
-		positions = lo_unsqueeze(L, positions, 1, (int64_t[]){0});
+		positions = lo_unsqueeze(L, positions, 1, (int64_t[]){ 0 });
 	}
 	r.cos = lo2(L, OP_Gather, lo_need(L, 2), positions);
 	r.sin = lo2(L, OP_Gather, lo_need(L, 3), positions);

@@ -1,7 +1,7 @@
 /* lower_vision.c: Resize, Upsample, sampling on grids, boxes, CenterCropPad. */
 #include "frontend/lower.h"
 
-/* ---- Resize, Upsample --------------------------------------------------------------------------------------- */
+/* ---- Resize, Upsample ------------------------------------------------------------------------ */
 
 typedef struct Resized {
 	const char *mode, *coordinate, *nearest; /* the core operator's names */
@@ -43,10 +43,12 @@ static bool all_ones(const WqValue *v)
 	return wq_value_const_f(v, &s) && s == 1;
 }
 
-/* Before version 11: places are x / scale, and the nearest element is the one below, or above along axes that shrink. */
+/* Before version 11: places are x / scale, and the nearest element is below, or above along axes that shrink. */
 static WqValue *resize_old(Lower *L, WqValue *x, WqValue *scales, bool nearest)
 {
-	Resized r = {.mode = nearest ? "nearest" : "linear", .coordinate = "asymmetric", .nearest = "floor", .scales = scales};
+	Resized r = {
+		.mode = nearest ? "nearest" : "linear", .coordinate = "asymmetric", .nearest = "floor", .scales = scales
+	};
 
 	if (!nearest)
 		return lo_result(L, resize_node(L, x, &r));
@@ -61,7 +63,7 @@ static WqValue *resize_old(Lower *L, WqValue *x, WqValue *scales, bool nearest)
 static bool is_nearest(Lower *L)
 {
 	const char *mode = lo_s(L, "mode", "nearest");
-	static const char *const linear[] = {"linear", "bilinear", "trilinear"};
+	static const char *const linear[] = { "linear", "bilinear", "trilinear" };
 
 	if (!strcmp(mode, "nearest"))
 		return true;
@@ -105,10 +107,11 @@ static WqValue *present(Lower *L, int i, WqDtype t)
 
 static void resize_modes(Lower *L, Resized *r)
 {
-	static const char *const modes[] = {"nearest", "linear", "cubic"};
-	static const char *const coordinates[] = {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners",
-	                                          "asymmetric", "tf_crop_and_resize", "tf_half_pixel_for_nn"};
-	static const char *const nearest[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"};
+	static const char *const modes[] = { "nearest", "linear", "cubic" };
+	static const char *const coordinates[] = { "half_pixel",          "half_pixel_symmetric", "pytorch_half_pixel",
+						   "align_corners",       "asymmetric",           "tf_crop_and_resize",
+						   "tf_half_pixel_for_nn" };
+	static const char *const nearest[] = { "round_prefer_floor", "round_prefer_ceil", "floor", "ceil" };
 
 	r->mode = lo_s(L, "mode", "nearest");
 	r->coordinate = lo_s(L, "coordinate_transformation_mode", "half_pixel");
@@ -120,7 +123,7 @@ static void resize_modes(Lower *L, Resized *r)
 
 static void resize_axes(Lower *L, WqNode *n, int rank)
 {
-	static const char *const policies[] = {"stretch", "not_larger", "not_smaller"};
+	static const char *const policies[] = { "stretch", "not_larger", "not_smaller" };
 	const char *policy = lo_s(L, "keep_aspect_ratio_policy", "stretch");
 	int count;
 	const int64_t *axes = lo_ints(L, "axes", &count);
@@ -161,11 +164,12 @@ void lower_Resize(Lower *L)
 	lo_out(L, 0, lo_result(L, n));
 }
 
-/* ---- grids ------------------------------------------------------------------------------------------------------ */
+/* ---- grids ----------------------------------------------------------------------------------- */
 
 void lower_GridSample(Lower *L)
 {
-	static const char *const modes[] = {"linear", "nearest", "cubic"}, *const paddings[] = {"zeros", "border", "reflection"};
+	static const char *const modes[] = { "linear", "nearest", "cubic" }, *const paddings[] = { "zeros", "border",
+												   "reflection" };
 	const char *mode = lo_s(L, "mode", L->version < 20 ? "bilinear" : "linear");
 	const char *padding = lo_s(L, "padding_mode", "zeros");
 
@@ -182,7 +186,8 @@ void lower_GridSample(Lower *L)
 	lo_out(L, 0, lo_result(L, n));
 }
 
-/* Places along an axis of n elements, from -1 to 1: the elements' centres, or (corners) with the first and last at the ends. */
+/* Places along an axis of n elements, from -1 to 1: the elements' centres, or (corners) with the first and last at the
+ * ends. */
 static WqValue *places(Lower *L, WqValue *n, bool corners, WqDtype t)
 {
 	WqValue *i = lo3(L, OP_Range, lo_scalar(L, WQ_I64, 0), n, lo_scalar(L, WQ_I64, 1)), *steps = lo_cast(L, n, t);
@@ -209,13 +214,13 @@ void lower_AffineGrid(Lower *L)
 	k -= 2;
 	if ((k != 2 && k != 3) || (wq_dim_static(lo_dim(L, theta, 1)) && lo_dim(L, theta, 1) != k))
 		lo_bad(L, "size must have 4 or 5 elements, and theta be of shape [N,2,3] or [N,3,4]");
-	WqDim column[WQ_MAX_RANK] = {n, 1, 1, k, k};
+	WqDim column[WQ_MAX_RANK] = { n, 1, 1, k, k };
 	if (k == 3)
 		column[3] = 1;
 	y = lo_reshape(L, lo_slice(L, theta, 2, k, k + 1, 1), (int)k + 2, column);
 	for (int d = 0; d < k; d++) {
 		WqValue *count = lo2(L, OP_Gather, size, lo_scalar(L, WQ_I64, (double)(2 + d)));
-		WqDim shape[WQ_MAX_RANK] = {1, 1, 1, 1, 1};
+		WqDim shape[WQ_MAX_RANK] = { 1, 1, 1, 1, 1 };
 		WqValue *at = places(L, count, corners, t), *by = lo_slice(L, theta, 2, k - 1 - d, k - d, 1);
 		shape[1 + d] = lo_dim(L, at, 0);
 		at = lo_reshape(L, at, (int)k + 2, shape);
@@ -224,35 +229,29 @@ void lower_AffineGrid(Lower *L)
 	lo_out(L, 0, y);
 }
 
-/* ---- boxes --------------------------------------------------------------------------------------------------------- */
+/* ---- boxes ----------------------------------------------------------------------------------- */
 
 static WqValue *limit(Lower *L, int i, WqDtype t) /* an optional scalar, also written as [1] */
 {
 	WqValue *v = lo_in(L, i);
 
-	return v ? lo_reshape(L, lo_cast(L, v, t), 1, (WqDim[]){1}) : NULL;
+	return v ? lo_reshape(L, lo_cast(L, v, t), 1, (WqDim[]){ 1 }) : NULL;
 }
 
 void lower_NonMaxSuppression(Lower *L)
 {
-	WqNode *n = lo_node(L, OP_NonMaxSuppression, 5, lo_need(L, 0), lo_need(L, 1), limit(L, 2, WQ_I64), limit(L, 3, WQ_F32),
-	                    limit(L, 4, WQ_F32));
+	WqNode *n = lo_node(L, OP_NonMaxSuppression, 5, lo_need(L, 0), lo_need(L, 1), limit(L, 2, WQ_I64),
+			    limit(L, 3, WQ_F32), limit(L, 4, WQ_F32));
 
 	wq_set_i(n, "center_point_box", lo_i(L, "center_point_box", 0) != 0);
 	lo_out(L, 0, lo_result(L, n));
 }
 
-/* ---- CenterCropPad -------------------------------------------------------------------------------------------------- */
+/* ---- CenterCropPad --------------------------------------------------------------------------- */
 
-static WqValue *halved(Lower *L, WqValue *v)
-{
-	return lo2(L, OP_Div, v, lo_scalar(L, WQ_I64, 2));
-}
+static WqValue *halved(Lower *L, WqValue *v) { return lo2(L, OP_Div, v, lo_scalar(L, WQ_I64, 2)); }
 
-static WqValue *not_negative(Lower *L, WqValue *v)
-{
-	return lo2(L, OP_Max, v, lo_scalar(L, WQ_I64, 0));
-}
+static WqValue *not_negative(Lower *L, WqValue *v) { return lo2(L, OP_Max, v, lo_scalar(L, WQ_I64, 0)); }
 
 /* The odd element that is cut or added stands at the end. */
 void lower_CenterCropPad(Lower *L)
@@ -282,6 +281,6 @@ void lower_CenterCropPad(Lower *L)
 	WqValue *ones = lo_expand(L, lo_scalar(L, WQ_I64, 1), 1, &count);
 	WqValue *y = lo_result(L, lo_node(L, OP_Slice, 5, x, begin, end, which, ones));
 	WqValue *more = not_negative(L, lo2(L, OP_Sub, want, have)), *before = halved(L, more);
-	WqValue *pads = lo_concat(L, 0, 2, (WqValue *[]){before, lo2(L, OP_Sub, more, before)});
+	WqValue *pads = lo_concat(L, 0, 2, (WqValue *[]){ before, lo2(L, OP_Sub, more, before) });
 	lo_out(L, 0, lo_result(L, lo_node(L, OP_Pad, 4, y, pads, NULL, which)));
 }

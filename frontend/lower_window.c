@@ -35,7 +35,8 @@ static void kernel_of(Lower *L, LoWindow *win, WqValue *w)
 		WqDim d = lo_dim(L, w, 2 + i);
 		win->kernel[i] = wq_dim_static(d) ? d : -1;
 		if (shape && wq_dim_static(d) && shape[i] != d)
-			lo_bad(L, "kernel_shape[%d] is %lld, the weight has %lld", i, (long long)shape[i], (long long)d);
+			lo_bad(L, "kernel_shape[%d] is %lld, the weight has %lld", i, (long long)shape[i],
+			       (long long)d);
 		if (wq_dim_static(d) && (d < 1 || d > INT32_MAX))
 			lo_bad(L, "the weight's kernel size %d is %lld", i, (long long)d);
 	}
@@ -43,7 +44,7 @@ static void kernel_of(Lower *L, LoWindow *win, WqValue *w)
 
 LoWindow lo_window(Lower *L, WqValue *x, WqValue *w)
 {
-	LoWindow win = {.n = lo_rank(L, x) - 2};
+	LoWindow win = { .n = lo_rank(L, x) - 2 };
 	const char *auto_pad = lo_s(L, "auto_pad", "NOTSET");
 
 	if (win.n < 1)
@@ -64,10 +65,7 @@ LoWindow lo_window(Lower *L, WqValue *x, WqValue *w)
 	return win;
 }
 
-int64_t lo_window_extent(const LoWindow *win, int axis)
-{
-	return (win->kernel[axis] - 1) * win->dilation[axis] + 1;
-}
+int64_t lo_window_extent(const LoWindow *win, int axis) { return (win->kernel[axis] - 1) * win->dilation[axis] + 1; }
 
 /* SAME: ceil(in / stride) windows. With stride 1 the size does not matter. */
 void lo_window_resolve(Lower *L, LoWindow *win, WqValue *x)

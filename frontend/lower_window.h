@@ -1,18 +1,20 @@
-/* lower_window.h: what convolutions and pools have in common: kernel, strides, dilations and padding along n spatial axes. */
+/* lower_window.h: what convolutions and pools have in common: kernel, strides, dilations and padding along n spatial
+ * axes. */
 #ifndef WQ_LOWER_WINDOW_H
 #define WQ_LOWER_WINDOW_H
 
 #include "frontend/lower.h"
 
 typedef struct LoWindow {
-	int n;                       /* spatial axes */
-	char same;                   /* 'u', 'l': auto_pad SAME_UPPER, SAME_LOWER that is not resolved into pad; else 0 */
+	int n;     /* spatial axes */
+	char same; /* 'u', 'l': auto_pad SAME_UPPER, SAME_LOWER that is not resolved into pad; else 0 */
 	int64_t kernel[WQ_MAX_RANK]; /* -1: symbolic */
 	int64_t stride[WQ_MAX_RANK], dilation[WQ_MAX_RANK];
 	int64_t pad[2 * WQ_MAX_RANK]; /* begins, then ends */
 } LoWindow;
 
-/* The node's attributes for an x of shape [N, C, ...]; the kernel is that of the weight w, or (w NULL) attribute kernel_shape. */
+/* The node's attributes for an x of shape [N, C, ...]; the kernel is that of the weight w, or (w NULL) attribute
+ * kernel_shape. */
 LoWindow lo_window(Lower *L, WqValue *x, WqValue *w);
 /* Makes SAME padding explicit where the sizes that it depends on are known. */
 void lo_window_resolve(Lower *L, LoWindow *win, WqValue *x);
