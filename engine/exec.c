@@ -352,6 +352,14 @@ static void reset(WqEngine *e, Plan *p)
 }
 
 /* The values for the graph's inputs: what was given, lists where only an element was, empty ones where nothing was. */
+/* One element serves for a scalar, as elsewhere: exporters and their callers disagree about [] and [1]. */
+static WqRt *take_tensor(const WqType *want, WqRt *given)
+{
+	bool scalar = want->kind == WQ_TENSOR && want->rank == 0 && given->kind == WQ_TENSOR && given->t.rank > 0 &&
+		      wq_tensor_count(&given->t) == 1;
+	return scalar ? wq_rt_view(given, 0, NULL) : wq_rt_ref(given);
+}
+
 static void take_inputs(WqEngine *e, WqRt *const *in, WqRt **mine)
 {
 	const WqGraph *g = e->mod->main;
@@ -361,7 +369,7 @@ static void take_inputs(WqEngine *e, WqRt *const *in, WqRt **mine)
 		if (wrap)
 			mine[i] = wq_rt_list(WQ_OPTIONAL, v->type.elem, in[i] != NULL, &in[i]);
 		else if (in[i])
-			mine[i] = wq_rt_ref(in[i]);
+			mine[i] = take_tensor(&v->type, in[i]);
 		else if (v->uses.n || wq_value_is_output(v))
 			wq_fail(WQ_EINPUT, "input %s is missing", v->name);
 	}
