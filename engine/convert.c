@@ -17,7 +17,7 @@ static Work work_of(WqDtype t)
 	}
 }
 
-/* ---- loading: in place when the element type is the working type ------------------------------------------------- */
+/* ---- loading: in place when the element type is the working type ----------------------------- */
 
 #define WIDEN(T, W, E) do { \
 	const T *s = src; \
@@ -57,7 +57,7 @@ WQ_CLONES static void widen_bf16(const void *src, void *buf, int64_t n)
 	WIDEN(uint16_t, float, vm_bf16_load(v));
 }
 
-/* ---- floats to integers ------------------------------------------------------------------------------------------ */
+/* ---- floats to integers ---------------------------------------------------------------------- */
 
 WQ_INLINE int32_t f32_to_i32(float v)
 {
@@ -85,7 +85,7 @@ WQ_INLINE uint64_t f64_to_u64(double v)
 	return (uint64_t)f64_to_i64(v);
 }
 
-/* ---- storing ----------------------------------------------------------------------------------------------------- */
+/* ---- storing --------------------------------------------------------------------------------- */
 
 #define LOOP(W, T, E) do { \
 	const W *s = src; \

@@ -1,8 +1,9 @@
 /* eval_binary.c: two operands with broadcasting.
  *
- * Integers wrap as two's complement. Div truncates; a division by zero gives 0 and the smallest number divided by -1 itself, so that
- * nothing traps. Mod follows the divisor's sign (fmod=0) or the dividend's (fmod=1); modulo zero is 0. Shifts by the width or more
- * give 0. Min and Max give NaN if either operand is NaN. f16 and bf16 are computed in f32 and rounded once.
+ * Integers wrap as two's complement. Div truncates; a division by zero gives 0 and the smallest number divided by -1
+ * itself, so that nothing traps. Mod follows the divisor's sign (fmod=0) or the dividend's (fmod=1); modulo zero is 0.
+ * Shifts by the width or more give 0. Min and Max give NaN if either operand is NaN. f16 and bf16 are computed in f32
+ * and rounded once.
  */
 #include "engine/ew.h"
 
@@ -43,7 +44,7 @@ typedef void BinaryFn(const void *a, const void *b, void *o, int64_t n, int sa, 
 #define FAST(T, name, E) WQ_CLONES static void name(ARGS) LOOPS(T, E)
 #define SLOW(T, name, E) static void name(ARGS) LOOPS(T, E)
 
-/* ---- floats ---- */
+/* ---- floats ---------------------------------------------------------------------------------- */
 
 /* NaN operands win; otherwise the smaller or larger. */
 #define F_MIN (a < b || a != a ? a : b)
@@ -74,7 +75,7 @@ static double py_fmod(double a, double b)
 FLOATS(FAST, float, f32, f)
 FLOATS(FAST, double, f64, )
 
-/* ---- integers: W is unsigned and at least as wide as int, where sums and products wrap ---- */
+/* ---- integers: W is unsigned and at least as wide as int, where sums and products wrap ------- */
 
 #define ANY_INT(T, W, t) \
 	SLOW(T, t##_Add, (T)((W)a + (W)b)) \
@@ -134,16 +135,29 @@ UNSIGNED(uint64_t, uint64_t, u64)
 	[WQ_U32] = u32_##name, [WQ_I32] = i32_##name, [WQ_U64] = u64_##name, [WQ_I64] = i64_##name, \
 	[WQ_F32] = f32_##name, [WQ_F16] = f32_##name, [WQ_BF16] = f32_##name, [WQ_F64] = f64_##name}
 /* By width alone. */
-#define BITS(name) {[WQ_U8] = u8_##name, [WQ_I8] = u8_##name, [WQ_U16] = u16_##name, [WQ_I16] = u16_##name, \
-	[WQ_U32] = u32_##name, [WQ_I32] = u32_##name, [WQ_U64] = u64_##name, [WQ_I64] = u64_##name, [WQ_BOOL] = u8_##name}
+#define BITS(name)                                                                                          \
+	{                                                                                                   \
+		[WQ_U8] = u8_##name, [WQ_I8] = u8_##name, [WQ_U16] = u16_##name, [WQ_I16] = u16_##name,     \
+		[WQ_U32] = u32_##name, [WQ_I32] = u32_##name, [WQ_U64] = u64_##name, [WQ_I64] = u64_##name, \
+		[WQ_BOOL] = u8_##name                                                                       \
+	}
 
 static BinaryFn *choose(const WqNode *n, WqDtype t)
 {
 	static BinaryFn *const fn[WQ_NUM_OPS][WQ_NUM_DTYPES] = {
-		[OP_Add] = COL(Add), [OP_Sub] = COL(Sub), [OP_Mul] = COL(Mul), [OP_Div] = COL(Div),
-		[OP_Min] = COL(Min), [OP_Max] = COL(Max), [OP_Mod] = COL(Mod),
-		[OP_And] = BITS(BitwiseAnd), [OP_Or] = BITS(BitwiseOr), [OP_Xor] = BITS(BitwiseXor),
-		[OP_BitwiseAnd] = BITS(BitwiseAnd), [OP_BitwiseOr] = BITS(BitwiseOr), [OP_BitwiseXor] = BITS(BitwiseXor),
+		[OP_Add] = COL(Add),
+		[OP_Sub] = COL(Sub),
+		[OP_Mul] = COL(Mul),
+		[OP_Div] = COL(Div),
+		[OP_Min] = COL(Min),
+		[OP_Max] = COL(Max),
+		[OP_Mod] = COL(Mod),
+		[OP_And] = BITS(BitwiseAnd),
+		[OP_Or] = BITS(BitwiseOr),
+		[OP_Xor] = BITS(BitwiseXor),
+		[OP_BitwiseAnd] = BITS(BitwiseAnd),
+		[OP_BitwiseOr] = BITS(BitwiseOr),
+		[OP_BitwiseXor] = BITS(BitwiseXor),
 		[OP_BitShift] = BITS(Shr),
 	};
 	static BinaryFn *const fmods[WQ_NUM_DTYPES] = COL(Fmod), *const shl[WQ_NUM_DTYPES] = BITS(Shl);
@@ -167,7 +181,8 @@ typedef struct Binary {
 static void binary_row(void *arg, const int64_t *off, int64_t at, int64_t n)
 {
 	const Binary *b = arg;
-	b->fn(b->a + (size_t)off[0] * b->size, b->b + (size_t)off[1] * b->size, b->o + (size_t)at * b->size, n, b->sa, b->sb);
+	b->fn(b->a + (size_t)off[0] * b->size, b->b + (size_t)off[1] * b->size, b->o + (size_t)at * b->size, n, b->sa,
+	      b->sb);
 }
 
 static void half_row(void *arg, const int64_t *off, int64_t at, int64_t n)
@@ -193,7 +208,8 @@ void eval_binary(WqCall *c)
 	WqDtype t = c->in[0]->dtype;
 	const void *data[] = {c->in[0]->data, c->in[1]->data};
 	ew_repeat(&p, data, wq_dtype_size(t), c->tmp);
-	Binary b = {&p, choose(c->node, t), data[0], data[1], c->out[0].data, wq_dtype_size(t), t, ew_moves(&p, 0), ew_moves(&p, 1)};
+	Binary b = { &p, choose(c->node, t), data[0],        data[1], c->out[0].data, wq_dtype_size(t),
+		     t,  ew_moves(&p, 0),    ew_moves(&p, 1) };
 	WQ_ASSERT(b.fn);
 	ew_run(c, &p, 0.5, ew_is_half(t) ? half_row : binary_row, &b);
 }

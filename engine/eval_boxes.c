@@ -20,7 +20,7 @@ static void put(WqTensor *y, int64_t i, double v)
 	wq_convert(y->dtype, (char *)y->data + (size_t)i * wq_dtype_size(y->dtype), WQ_F64, &v, 1, true, 'n');
 }
 
-/* ---- RoiAlign --------------------------------------------------------------------------------------------------- */
+/* ---- RoiAlign -------------------------------------------------------------------------------- */
 
 typedef struct Point { /* a bilinear sample of an image */
 	int64_t at[4];
@@ -97,11 +97,15 @@ static void align_box(WqCall *c, const double *x, const double *roi, int64_t n, 
 		for (int64_t j = 0; j < pw; j++)
 			for (int64_t iy = 0; iy < b.gh; iy++)
 				for (int64_t ix = 0; ix < b.gw; ix++)
-					*q++ = point_at(b.y0 + (double)i * b.bin_h + ((double)iy + 0.5) * b.bin_h / (double)b.gh,
-						b.x0 + (double)j * b.bin_w + ((double)ix + 0.5) * b.bin_w / (double)b.gw, h, w);
+					*q++ = point_at(b.y0 + (double)i * b.bin_h +
+								((double)iy + 0.5) * b.bin_h / (double)b.gh,
+							b.x0 + (double)j * b.bin_w +
+								((double)ix + 0.5) * b.bin_w / (double)b.gw,
+							h, w);
 	for (int64_t ch = 0; ch < channels; ch++)
 		for (int64_t k = 0; k < ph * pw; k++)
-			put(y, (n * channels + ch) * ph * pw + k, bin_value(p + k * each, each, x + (batch * channels + ch) * h * w, avg));
+			put(y, (n * channels + ch) * ph * pw + k,
+			    bin_value(p + k * each, each, x + (batch * channels + ch) * h * w, avg));
 	wq_raw_free(p);
 }
 
@@ -121,7 +125,7 @@ void eval_roi_align(WqCall *c)
 		align_box(c, x, roi + n * 4, n, batch[n], avg);
 }
 
-/* ---- MaxRoiPool ---------------------------------------------------------------------------------------------------- */
+/* ---- MaxRoiPool ------------------------------------------------------------------------------ */
 
 /* Bin i of n over [start, start + size), cut to [0, limit). */
 static void bin_range(int64_t i, int64_t n, double start, double size, int64_t limit, int64_t *from, int64_t *to)
@@ -162,7 +166,8 @@ static void pool_box(WqCall *c, const double *x, const double *roi, int64_t n)
 				int64_t y0, y1, x0, x1;
 				bin_range(i, ph, v[1], h, d[2], &y0, &y1);
 				bin_range(j, pw, v[0], w, d[3], &x0, &x1);
-				put(y, ((n * d[1] + ch) * ph + i) * pw + j, bin_max(image + ch * d[2] * d[3], d[3], y0, y1, x0, x1));
+				put(y, ((n * d[1] + ch) * ph + i) * pw + j,
+				    bin_max(image + ch * d[2] * d[3], d[3], y0, y1, x0, x1));
 			}
 }
 
@@ -175,7 +180,7 @@ void eval_max_roi_pool(WqCall *c)
 		pool_box(c, x, roi + n * 5, n);
 }
 
-/* ---- NonMaxSuppression ------------------------------------------------------------------------------------------------ */
+/* ---- NonMaxSuppression ----------------------------------------------------------------------- */
 
 typedef struct Scored {
 	float score;
@@ -228,7 +233,8 @@ typedef struct Picked {
 void eval_nms(WqCall *c)
 {
 	const WqTensor *boxes = c->in[0], *scores = c->in[1];
-	int64_t n_batch = scores->dim[0], n_class = scores->dim[1], n_box = scores->dim[2], most = (int64_t)scalar(c, 2, 0);
+	int64_t n_batch = scores->dim[0], n_class = scores->dim[1], n_box = scores->dim[2],
+		most = (int64_t)scalar(c, 2, 0);
 	float limit = (float)scalar(c, 3, 0), least = (float)scalar(c, 4, -INFINITY);
 	bool center = wq_attr_i(c->node, "center_point_box") != 0, bounded = c->n_in > 4 && c->in[4];
 	WQ_VEC(Picked) picked = {0};

@@ -20,10 +20,11 @@ static void cast_part(void *arg, int64_t begin, int64_t end)
 {
 	const Cast *k = arg;
 	wq_convert(k->y->dtype, (char *)k->y->data + (size_t)begin * wq_dtype_size(k->y->dtype), k->x->dtype,
-		(const char *)k->x->data + (size_t)begin * wq_dtype_size(k->x->dtype), end - begin, k->saturate, k->round);
+		   (const char *)k->x->data + (size_t)begin * wq_dtype_size(k->x->dtype), end - begin, k->saturate,
+		   k->round);
 }
 
-/* ---- strings ------------------------------------------------------------------------------------------------------ */
+/* ---- strings --------------------------------------------------------------------------------- */
 
 /* The shortest decimal that reads back as the same number. */
 static int float_text(char *s, size_t n, double v, bool wide)
@@ -67,7 +68,8 @@ static void from_strings(WqCall *c)
 		while (isspace((unsigned char)*s))
 			s++;
 		errno = 0;
-		long long whole = *s == '-' || y->dtype != WQ_U64 ? strtoll(s, &end, 10) : (long long)strtoull(s, &end, 10);
+		long long whole =
+			*s == '-' || y->dtype != WQ_U64 ? strtoll(s, &end, 10) : (long long)strtoull(s, &end, 10);
 		if (is_int && end != s && !*end && !errno) {
 			wq_tensor_set_i(y, i, whole);
 			continue;
@@ -104,7 +106,8 @@ static void cast_complex(WqCall *c)
 		else if (y->dtype == WQ_C128)
 			((double *)y->data)[2 * i] = re, ((double *)y->data)[2 * i + 1] = im;
 		else
-			wq_convert(y->dtype, (char *)y->data + (size_t)i * wq_dtype_size(y->dtype), WQ_F64, &re, 1, true, 'n');
+			wq_convert(y->dtype, (char *)y->data + (size_t)i * wq_dtype_size(y->dtype), WQ_F64, &re, 1,
+				   true, 'n');
 	}
 }
 

@@ -1,5 +1,5 @@
-/* eval_compare.c: Equal, Less, LessOrEqual. Every element type has equality: strings by bytes, complex numbers by parts, small floats
- * by value (so that NaN differs from itself and both zeros are equal). */
+/* eval_compare.c: Equal, Less, LessOrEqual. Every element type has equality: strings by bytes, complex numbers by
+ * parts, small floats by value (so that NaN differs from itself and both zeros are equal). */
 #include "engine/ew.h"
 
 typedef struct Compare {

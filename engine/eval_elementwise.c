@@ -57,7 +57,8 @@ void ew_repeat(EwPlan *p, const void **data, size_t size, WqArena *tmp)
 		return;
 	for (int k = 0; k < p->n_op; k++) {
 		bool repeats = p->step[k][0] == 0 && p->step[k][1] == 1;
-		bool dense = p->step[k][0] == width && p->step[k][1] == 1, single = p->step[k][0] == 0 && p->step[k][1] == 0;
+		bool dense = p->step[k][0] == width && p->step[k][1] == 1,
+		     single = p->step[k][0] == 0 && p->step[k][1] == 0;
 		if (repeats && which < 0)
 			which = k;
 		else if (!dense && !single)
@@ -131,7 +132,7 @@ void ew_run(const WqCall *c, const EwPlan *p, double cost, EwRow *row, void *arg
 		wq_parallel(c, p->count, grain, run_part, &r);
 }
 
-/* ---- 16-bit floats ---- */
+/* ---- 16-bit floats --------------------------------------------------------------------------- */
 
 WQ_CLONES static void load_f16(const uint16_t *s, float *d, int64_t n)
 {
@@ -177,7 +178,7 @@ void ew_store_f32(WqDtype t, void *dst, int64_t at, const float *src, int64_t n)
 		memcpy((float *)dst + at, src, (size_t)n * 4);
 }
 
-/* ---- Where: bytes move, whatever they mean ---- */
+/* ---- Where: bytes move, whatever they mean --------------------------------------------------- */
 
 typedef struct Choice {
 	const EwPlan *p;

@@ -1,9 +1,9 @@
-/* eval_gather.c: Gather, GatherElements, GatherND and the scatters. Indices are checked before anything is moved. Scatters apply
- * updates in order, so that of several to one place the last wins. */
+/* eval_gather.c: Gather, GatherElements, GatherND and the scatters. Indices are checked before anything is moved.
+ * Scatters apply updates in order, so that of several to one place the last wins. */
 #include "engine/ew.h"
 #include "engine/move.h"
 
-/* ---- Gather ----------------------------------------------------------------------------------------------- */
+/* ---- Gather ---------------------------------------------------------------------------------- */
 
 typedef struct Gather {
 	const int64_t *idx;
@@ -54,9 +54,10 @@ void eval_gather(WqCall *c)
 		wq_parallel(c, rows, 65536 / (g.inner * (int64_t)g.size) + 1, gather_part, &g);
 }
 
-/* ---- places: where element i of an index tensor points ---------------------------------------------------------- */
+/* ---- places: where element i of an index tensor points --------------------------------------- */
 
-/* For GatherElements and ScatterElements: each element of the index tensor (shape idx->dim) names a place of x along axis. */
+/* For GatherElements and ScatterElements: each element of the index tensor (shape idx->dim) names a place of x along
+ * axis. */
 static int64_t *element_places(WqCall *c, const WqTensor *x, const WqTensor *idx, int axis)
 {
 	int64_t n = wq_tensor_count(idx), step[WQ_MAX_RANK], at[WQ_MAX_RANK] = {0};
@@ -93,15 +94,16 @@ static int64_t *nd_places(WqCall *c, const WqTensor *x, const WqTensor *idx, int
 	int64_t *place = WQ_NEW_N(c->tmp, int64_t, rows + 1);
 	for (int i = 0; i < batch; i++)
 		if (idx->dim[i] != x->dim[i])
-			wq_call_fail(c, "batch axis %d: %lld against %lld", i, (long long)idx->dim[i], (long long)x->dim[i]);
+			wq_call_fail(c, "batch axis %d: %lld against %lld", i, (long long)idx->dim[i],
+				     (long long)x->dim[i]);
 	wq_steps(x->rank, x->dim, step);
 	for (int64_t r = 0; r < rows; r++) {
 		place[r] = r / per_batch * block;
 		for (int k = 0; k < depth; k++) {
 			int64_t n = x->dim[batch + k], v = wq_tensor_get_i(idx, r * depth + k), w = v < 0 ? v + n : v;
 			if (w < 0 || w >= n)
-				wq_call_fail(c, "index %lld (row %lld) is out of range for axis %d of %lld", (long long)v, (long long)r,
-					batch + k, (long long)n);
+				wq_call_fail(c, "index %lld (row %lld) is out of range for axis %d of %lld",
+					     (long long)v, (long long)r, batch + k, (long long)n);
 			place[r] += w * step[batch + k];
 		}
 	}
@@ -136,7 +138,7 @@ void eval_gather_nd(WqCall *c)
 	pick(wq_dtype_size(x->dtype), c->out[0].data, x->data, place, rows, inner);
 }
 
-/* ---- scatter --------------------------------------------------------------------------------------------------------- */
+/* ---- scatter --------------------------------------------------------------------------------- */
 
 typedef enum { RED_NONE, RED_ADD, RED_MUL, RED_MIN, RED_MAX } Reduction;
 
@@ -254,5 +256,6 @@ void eval_scatter_nd(WqCall *c)
 		wq_call_fail(c, "the updates' shape does not fit indices and operand");
 	copy_operand(c);
 	if (wq_tensor_count(u))
-		scatter(c, nd_places(c, x, idx, 0), wq_product(idx->dim, 0, idx->rank - 1), wq_product(x->dim, (int)depth, x->rank));
+		scatter(c, nd_places(c, x, idx, 0), wq_product(idx->dim, 0, idx->rank - 1),
+			wq_product(x->dim, (int)depth, x->rank));
 }

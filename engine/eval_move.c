@@ -1,4 +1,5 @@
-/* eval_move.c: Reshape, Transpose, Expand, Slice, Concat, Pad, Dims, Shape, Range. Elements of any type, strings included. */
+/* eval_move.c: Reshape, Transpose, Expand, Slice, Concat, Pad, Dims, Shape, Range. Elements of any type, strings
+ * included. */
 #include "engine/move.h"
 #include "ir/infer.h"
 
@@ -51,7 +52,7 @@ void eval_slice(WqCall *c)
 	wq_move(c, size, c->out[0].data, (const char *)x->data + first * (int64_t)size, x->rank, c->out[0].dim, step);
 }
 
-/* ---- Concat ---------------------------------------------------------------------------------------------- */
+/* ---- Concat ---------------------------------------------------------------------------------- */
 
 typedef struct Piece {
 	const char *src;
@@ -84,7 +85,7 @@ void eval_concat(WqCall *c)
 	}
 }
 
-/* ---- Pad ---------------------------------------------------------------------------------------------------- */
+/* ---- Pad ------------------------------------------------------------------------------------- */
 
 typedef enum { PAD_CONSTANT, PAD_REFLECT, PAD_EDGE, PAD_WRAP } PadMode;
 
@@ -209,7 +210,7 @@ void eval_pad(WqCall *c)
 	wq_parallel(c, rows, 65536 / width + 1, pad_rows, &p);
 }
 
-/* ---- sources ---------------------------------------------------------------------------------------------------- */
+/* ---- sources --------------------------------------------------------------------------------- */
 
 void eval_dims(WqCall *c)
 {

@@ -1,6 +1,7 @@
-/* eval_pow.c: Pow. The result has the base's type; the exponent may have another. f32 and 16-bit bases with float exponents are computed
- * in f32; other pairs in f64. An integer base with an integer exponent is computed exactly and wraps; with a negative exponent the
- * result is the truncated one: 0 unless the base is 1 or -1 (and 0 for a base of 0). */
+/* eval_pow.c: Pow. The result has the base's type; the exponent may have another. f32 and 16-bit bases with float
+ * exponents are computed in f32; other pairs in f64. An integer base with an integer exponent is computed exactly and
+ * wraps; with a negative exponent the result is the truncated one: 0 unless the base is 1 or -1 (and 0 for a base of
+ * 0). */
 #include "engine/convert.h"
 #include "engine/ew.h"
 
@@ -81,7 +82,8 @@ static void pow_row(void *arg, const int64_t *off, int64_t at, int64_t n)
 		wq_convert(p->work, a, p->a->dtype, address(p->a, off[0] + i * p->sa), p->sa ? k : 1, true, 'n');
 		wq_convert(p->work, b, p->b->dtype, address(p->b, off[1] + i * p->sb), p->sb ? k : 1, true, 'n');
 		block(p, a, b, o, k);
-		wq_convert(p->o->dtype, (char *)p->o->data + (size_t)(at + i) * wq_dtype_size(p->o->dtype), p->work, o, k, true, 'n');
+		wq_convert(p->o->dtype, (char *)p->o->data + (size_t)(at + i) * wq_dtype_size(p->o->dtype), p->work, o,
+			   k, true, 'n');
 	}
 }
 

@@ -1,8 +1,9 @@
 /* eval_quantize.c: QuantizeLinear and DequantizeLinear, per tensor, per axis and in blocks.
  *
- * The operand is cut into runs along which the scale is one number or advances with the element. Numbers are computed in f32 (i32
- * in f64): y = saturate(round_half_even(x / scale) + zero), x = (y - zero) * scale. The quotient is rounded to the type of the division
- * (attribute precision; else the scale's type) before it is rounded to an integer. NaN becomes the zero point.
+ * The operand is cut into runs along which the scale is one number or advances with the element. Numbers are computed
+ * in f32 (i32 in f64): y = saturate(round_half_even(x / scale) + zero), x = (y - zero) * scale. The quotient is rounded
+ * to the type of the division (attribute precision; else the scale's type) before it is rounded to an integer. NaN
+ * becomes the zero point.
  */
 #include "engine/convert.h"
 #include "engine/ew.h"
@@ -91,7 +92,7 @@ static void runs(const Quant *q, int64_t begin, int64_t end, RunFn *fn)
 	}
 }
 
-/* ---- QuantizeLinear ------------------------------------------------------------------------------------------------ */
+/* ---- QuantizeLinear -------------------------------------------------------------------------- */
 
 WQ_CLONES static void divide(const float *x, const float *s, int ss, float *o, int64_t n)
 {
@@ -128,7 +129,8 @@ WQ_CLONES static void round_clip(float *v, const float *z, int zs, float low, fl
 static void quantize_wide(const Quant *q, int64_t at, int64_t n, const float *s, int ss, const float *z, int zs)
 {
 	double v[EW_BLOCK];
-	wq_convert(WQ_F64, v, q->x->dtype, (const char *)q->x->data + (size_t)at * wq_dtype_size(q->x->dtype), n, true, 'n');
+	wq_convert(WQ_F64, v, q->x->dtype, (const char *)q->x->data + (size_t)at * wq_dtype_size(q->x->dtype), n, true,
+		   'n');
 	for (int64_t i = 0; i < n; i++) {
 		double r = rint(v[i] / s[i * ss]) + z[i * zs];
 		v[i] = r != r ? z[i * zs] : r < q->low ? q->low : r > q->high ? q->high : r;
@@ -144,7 +146,8 @@ static void quantize_run(const Quant *q, int64_t at, int64_t n, const float *s, 
 		quantize_wide(q, at, n, s, ss, z, zs);
 		return;
 	}
-	wq_convert(WQ_F32, v, q->x->dtype, (const char *)q->x->data + (size_t)at * wq_dtype_size(q->x->dtype), n, true, 'n');
+	wq_convert(WQ_F32, v, q->x->dtype, (const char *)q->x->data + (size_t)at * wq_dtype_size(q->x->dtype), n, true,
+		   'n');
 	round_to(q->precision, v, n);
 	divide(v, s, ss, v, n);
 	round_to(q->precision, v, n);
@@ -153,7 +156,8 @@ static void quantize_run(const Quant *q, int64_t at, int64_t n, const float *s, 
 	else if (q->y->dtype == WQ_F4E2M1)
 		for (int64_t i = 0; i < n; i++)
 			v[i] += z[i * zs];
-	wq_convert(q->y->dtype, (char *)q->y->data + (size_t)at * wq_dtype_size(q->y->dtype), WQ_F32, v, n, q->saturate, 'n');
+	wq_convert(q->y->dtype, (char *)q->y->data + (size_t)at * wq_dtype_size(q->y->dtype), WQ_F32, v, n, q->saturate,
+		   'n');
 }
 
 static void quantize_part(void *arg, int64_t begin, int64_t end)
@@ -161,7 +165,7 @@ static void quantize_part(void *arg, int64_t begin, int64_t end)
 	runs(arg, begin, end, quantize_run);
 }
 
-/* ---- DequantizeLinear ------------------------------------------------------------------------------------------------ */
+/* ---- DequantizeLinear ------------------------------------------------------------------------ */
 
 WQ_CLONES static void scale_f32(const float *v, const float *z, int zs, const float *s, int ss, float *o, int64_t n)
 {
@@ -200,7 +204,7 @@ static void dequantize_part(void *arg, int64_t begin, int64_t end)
 	runs(arg, begin, end, dequantize_run);
 }
 
-/* ---- both --------------------------------------------------------------------------------------------------------------- */
+/* ---- both ------------------------------------------------------------------------------------ */
 
 static float *as_floats(WqCall *c, const WqTensor *t)
 {

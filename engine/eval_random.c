@@ -1,5 +1,5 @@
-/* eval_random.c: RandomUniform, RandomNormal: element i is a hash of the seed and i, so that the same seed gives the same numbers on
- * any number of threads. Without a seed, the node's number in its graph is one. Also Det. */
+/* eval_random.c: RandomUniform, RandomNormal: element i is a hash of the seed and i, so that the same seed gives the
+ * same numbers on any number of threads. Without a seed, the node's number in its graph is one. Also Det. */
 #include "engine/convert.h"
 #include "engine/ew.h"
 #include "engine/move.h"
@@ -43,7 +43,8 @@ static void random_part(void *arg, int64_t begin, int64_t end)
 		int64_t n = end - at < EW_BLOCK ? end - at : EW_BLOCK;
 		for (int64_t i = 0; i < n; i++)
 			v[i] = draw(r, (uint64_t)(at + i));
-		wq_convert(r->y->dtype, (char *)r->y->data + (size_t)at * wq_dtype_size(r->y->dtype), WQ_F64, v, n, true, 'n');
+		wq_convert(r->y->dtype, (char *)r->y->data + (size_t)at * wq_dtype_size(r->y->dtype), WQ_F64, v, n,
+			   true, 'n');
 	}
 }
 
@@ -61,7 +62,7 @@ void eval_random(WqCall *c)
 	wq_parallel(c, wq_tensor_count(r.y), 1024, random_part, &r);
 }
 
-/* ---- Det ----------------------------------------------------------------------------------------------------------- */
+/* ---- Det ------------------------------------------------------------------------------------- */
 
 /* By elimination with the largest pivot of each column; destroys m. */
 static double determinant(double *m, int64_t n)
@@ -96,7 +97,8 @@ void eval_det(WqCall *c)
 	int64_t n = x->dim[x->rank - 1], size = wq_mul_checked(n, n, "matrix");
 	double *m = WQ_NEW_N(c->tmp, double, size + 1);
 	for (int64_t i = 0, count = wq_tensor_count(y); i < count; i++) {
-		wq_convert(WQ_F64, m, x->dtype, (const char *)x->data + (size_t)(i * size) * wq_dtype_size(x->dtype), size, true, 'n');
+		wq_convert(WQ_F64, m, x->dtype, (const char *)x->data + (size_t)(i * size) * wq_dtype_size(x->dtype),
+			   size, true, 'n');
 		double d = determinant(m, n);
 		wq_convert(y->dtype, (char *)y->data + (size_t)i * wq_dtype_size(y->dtype), WQ_F64, &d, 1, true, 'n');
 	}

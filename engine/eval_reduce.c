@@ -1,9 +1,10 @@
 /* eval_reduce.c: sums, means, products, maxima and minima along axes.
  *
- * Neighbouring axes of one kind (kept or reduced) are merged. Then rows are reduced where the reduced axis is the last one, columns
- * are accumulated where one reduced axis stands before kept ones, and everything else is first transposed to rows. f32 and the 16-bit
- * floats accumulate in f64 and are rounded once; integers wrap. Lanes are cut the same way on every machine. Nothing
- * reduced gives the identity: 0, 1, -inf or the lowest number, inf or the highest; the mean of nothing is NaN (0 for integers).
+ * Neighbouring axes of one kind (kept or reduced) are merged. Then rows are reduced where the reduced axis is the last
+ * one, columns are accumulated where one reduced axis stands before kept ones, and everything else is first transposed
+ * to rows. f32 and the 16-bit floats accumulate in f64 and are rounded once; integers wrap. Lanes are cut the same way
+ * on every machine. Nothing reduced gives the identity: 0, 1, -inf or the lowest number, inf or the highest; the mean
+ * of nothing is NaN (0 for integers).
  */
 #include "engine/ew.h"
 #include "engine/move.h"
@@ -36,7 +37,8 @@ static Work work_of(WqDtype t)
 	return t == WQ_U64 ? AS_U64 : AS_I64;
 }
 
-/* n elements from `at` on, in the working type: in place if they are of it, else converted into buf (EW_BLOCK of 8 bytes). */
+/* n elements from `at` on, in the working type: in place if they are of it, else converted into buf (EW_BLOCK of 8
+ * bytes). */
 static const void *load(const Reduce *r, int64_t at, int64_t n, void *buf)
 {
 	const char *p = r->x + (size_t)at * r->size;
@@ -83,9 +85,12 @@ static void store(const Reduce *r, int64_t at, Acc a)
 
 static Acc identity(const Reduce *r)
 {
-	static const int64_t low[WQ_NUM_DTYPES] = {[WQ_I8] = INT8_MIN, [WQ_I16] = INT16_MIN, [WQ_I32] = INT32_MIN, [WQ_I64] = INT64_MIN};
-	static const int64_t high[WQ_NUM_DTYPES] = {[WQ_I8] = INT8_MAX, [WQ_I16] = INT16_MAX, [WQ_I32] = INT32_MAX,
-		[WQ_I64] = INT64_MAX, [WQ_U8] = UINT8_MAX, [WQ_U16] = UINT16_MAX, [WQ_U32] = UINT32_MAX, [WQ_U64] = -1, [WQ_BOOL] = 1};
+	static const int64_t low[WQ_NUM_DTYPES] = {
+		[WQ_I8] = INT8_MIN, [WQ_I16] = INT16_MIN, [WQ_I32] = INT32_MIN, [WQ_I64] = INT64_MIN
+	};
+	static const int64_t high[WQ_NUM_DTYPES] = { [WQ_I8] = INT8_MAX,    [WQ_I16] = INT16_MAX, [WQ_I32] = INT32_MAX,
+						     [WQ_I64] = INT64_MAX,  [WQ_U8] = UINT8_MAX,  [WQ_U16] = UINT16_MAX,
+						     [WQ_U32] = UINT32_MAX, [WQ_U64] = -1,        [WQ_BOOL] = 1 };
 	bool is_float = r->work <= AS_F64;
 	switch (r->op) {
 	case OP_ReduceProd: return is_float ? (Acc){.f = 1} : (Acc){.i = 1};
@@ -95,7 +100,7 @@ static Acc identity(const Reduce *r)
 	}
 }
 
-/* ---- rows: eight or sixteen lanes, then the lanes ---------------------------------------------------------- */
+/* ---- rows: sixteen lanes, then the lanes together --------------------------------------------- */
 
 enum { LANES = 16 };
 
@@ -177,9 +182,12 @@ static Acc row_acc(const Reduce *r, Acc a, const void *x, int64_t n)
 	} \
 	break
 	switch (r->work) {
-	case AS_F32: PICK(f32_sum(x, n, a.f), f32_prod(x, n, a.f), f32_max(x, n, (float)a.f), f32_min(x, n, (float)a.f), f);
+	case AS_F32:
+		PICK(f32_sum(x, n, a.f), f32_prod(x, n, a.f), f32_max(x, n, (float)a.f), f32_min(x, n, (float)a.f), f);
 	case AS_F64: PICK(f64_sum(x, n, a.f), f64_prod(x, n, a.f), f64_max(x, n, a.f), f64_min(x, n, a.f), f);
-	case AS_I64: PICK((int64_t)u64_sum(x, n, a.u), (int64_t)u64_prod(x, n, a.u), i64_max(x, n, a.i), i64_min(x, n, a.i), i);
+	case AS_I64:
+		PICK((int64_t)u64_sum(x, n, a.u), (int64_t)u64_prod(x, n, a.u), i64_max(x, n, a.i), i64_min(x, n, a.i),
+		     i);
 	case AS_U64: PICK(u64_sum(x, n, a.u), u64_prod(x, n, a.u), u64_max(x, n, a.u), u64_min(x, n, a.u), u);
 	}
 #undef PICK
@@ -202,7 +210,7 @@ static void row_part(void *arg, int64_t begin, int64_t end)
 	}
 }
 
-/* ---- columns ---------------------------------------------------------------------------------------------------- */
+/* ---- columns --------------------------------------------------------------------------------- */
 
 #define COLUMN(T, A, name, STEP) \
 	WQ_CLONES static void name(const T *x, A *acc, int64_t n) \
@@ -258,7 +266,8 @@ static void column_part(void *arg, int64_t begin, int64_t end)
 	Acc acc[EW_BLOCK];
 	double buf[EW_BLOCK];
 	for (int64_t job = begin; job < end; job++) {
-		int64_t o = job / blocks, at = job % blocks * EW_BLOCK, k = r->inner - at < EW_BLOCK ? r->inner - at : EW_BLOCK;
+		int64_t o = job / blocks, at = job % blocks * EW_BLOCK,
+			k = r->inner - at < EW_BLOCK ? r->inner - at : EW_BLOCK;
 		for (int64_t i = 0; i < k; i++)
 			acc[i] = identity(r);
 		for (int64_t j = 0; j < r->n; j++)
@@ -268,7 +277,7 @@ static void column_part(void *arg, int64_t begin, int64_t end)
 	}
 }
 
-/* ---- the axes --------------------------------------------------------------------------------------------------------- */
+/* ---- the axes -------------------------------------------------------------------------------- */
 
 static unsigned axes_of(const WqCall *c)
 {
@@ -307,8 +316,15 @@ static const char *to_rows(WqCall *c, unsigned set)
 void eval_reduce(WqCall *c)
 {
 	const WqTensor *x = c->in[0];
-	Reduce r = {.op = c->node->op, .work = work_of(x->dtype), .t = x->dtype, .size = wq_dtype_size(x->dtype), .x = x->data,
-		.y = &c->out[0], .outer = 1, .n = 1, .inner = 1};
+	Reduce r = { .op = c->node->op,
+		     .work = work_of(x->dtype),
+		     .t = x->dtype,
+		     .size = wq_dtype_size(x->dtype),
+		     .x = x->data,
+		     .y = &c->out[0],
+		     .outer = 1,
+		     .n = 1,
+		     .inner = 1 };
 	unsigned set = axes_of(c);
 	int changes = 0;
 	for (int i = 0, was = 0; i < x->rank; i++) {

@@ -1,5 +1,6 @@
-/* eval_resize.c: Resize. Interpolation is separable: each resized axis has a table of weights (a few neighbours per place), and is
- * resized by itself, in f32 (f64 and 32-bit integers in f64). Nearest moves elements of any type by a table of indices.
+/* eval_resize.c: Resize. Interpolation is separable: each resized axis has a table of weights (a few neighbours per
+ * place), and is resized by itself, in f32 (f64 and 32-bit integers in f64). Nearest moves elements of any type by a
+ * table of indices.
  *
  * Places are computed in f64. Neighbours beyond the edge repeat the edge, or with exclude_outside weigh nothing.
  */
@@ -36,7 +37,7 @@ static int choose(const WqCall *c, const char *attr, int n, const char *const *n
 	wq_call_fail(c, "%s '%s'", attr, s);
 }
 
-/* ---- places and weights ------------------------------------------------------------------------------------------- */
+/* ---- places and weights ---------------------------------------------------------------------- */
 
 /* The length of the result is a whole number, except for align_corners by scales, which takes n * scale. */
 static double place_of(const Resize *r, const Axis *x, int64_t at)
@@ -64,8 +65,9 @@ static int64_t clamp(double v, int64_t n)
 static int64_t nearest_of(const Resize *r, double x, int64_t n)
 {
 	double low = floor(x), part = x - low;
-	bool up = part != 0 && (!strcmp(r->nearest, "ceil") || (!strcmp(r->nearest, "round_prefer_floor") && part > 0.5) ||
-				       (!strcmp(r->nearest, "round_prefer_ceil") && part >= 0.5));
+	bool up = part != 0 &&
+		  (!strcmp(r->nearest, "ceil") || (!strcmp(r->nearest, "round_prefer_floor") && part > 0.5) ||
+		   (!strcmp(r->nearest, "round_prefer_ceil") && part >= 0.5));
 	return clamp(up ? low + 1 : low, n);
 }
 
@@ -122,7 +124,7 @@ static void make_table(WqCall *c, const Resize *r, Axis *x)
 	}
 }
 
-/* ---- nearest -------------------------------------------------------------------------------------------------------- */
+/* ---- nearest --------------------------------------------------------------------------------- */
 
 typedef struct Nearest {
 	const WqTensor *x, *y;
@@ -188,7 +190,7 @@ static void nearest(WqCall *c, Axis *axes, double extrapolation)
 	wq_parallel(c, wq_tensor_count(k.y) / width, 32768 / width + 1, nearest_part, &k);
 }
 
-/* ---- one axis: [outer, n, inner] -> [outer, m, inner] ------------------------------------------------------------------ */
+/* ---- one axis: [outer, n, inner] -> [outer, m, inner] ---------------------------------------- */
 
 typedef struct Pass {
 	const Axis *x;
@@ -288,13 +290,15 @@ static void interpolate(WqCall *c, Axis *axes, double extrapolation)
 	int left = 0;
 	for (int i = 0; i < x->rank; i++)
 		left += axes[i].idx != NULL;
-	for (int i = x->rank - 1; i >= 0; i--) { /* the last axis first: it is the dearest, and there may be few rows yet */
+	for (int i = x->rank - 1; i >= 0;
+	     i--) { /* the last axis first: it is the dearest, and there may be few rows yet */
 		if (!axes[i].idx)
 			continue;
 		dim[i] = axes[i].m;
 		int64_t rows = wq_product(dim, 0, i + 1), inner = wq_product(dim, i + 1, x->rank);
 		bool into = --left == 0 && y->dtype == work;
-		Pass p = {&axes[i], v, into ? y->data : temporary(c, wq_mul_checked(rows, inner, "resize"), work), inner, extrapolation};
+		Pass p = { &axes[i], v, into ? y->data : temporary(c, wq_mul_checked(rows, inner, "resize"), work),
+			   inner, extrapolation };
 		if (inner == 1)
 			wq_parallel(c, rows / axes[i].m, 8192 / axes[i].m + 1, narrow ? lines_f32 : lines_f64, &p);
 		else
@@ -305,7 +309,7 @@ static void interpolate(WqCall *c, Axis *axes, double extrapolation)
 		store(y, work, v, wq_tensor_count(y));
 }
 
-/* ---- the operator ---------------------------------------------------------------------------------------------------- */
+/* ---- the operator ---------------------------------------------------------------------------- */
 
 static const WqTensor *given(const WqCall *c, int i)
 {
@@ -332,12 +336,17 @@ static double policy_scale(const WqCall *c, int n, const int *axis)
 void eval_resize(WqCall *c)
 {
 	static const char *const modes[] = {"nearest", "linear", "cubic"};
-	static const char *const places[] = {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric",
-		"tf_crop_and_resize", "tf_half_pixel_for_nn"};
+	static const char *const places[] = { "half_pixel",    "half_pixel_symmetric", "pytorch_half_pixel",
+					      "align_corners", "asymmetric",           "tf_crop_and_resize",
+					      "tf_half_pixel_for_nn" };
 	const WqTensor *x = c->in[0], *roi = given(c, 1), *scales = given(c, 2);
-	Resize r = {.mode = (Mode)choose(c, "mode", 3, modes), .place = (Place)choose(c, "coordinate", 7, places),
-		.nearest = wq_attr_s(c->node, "nearest"), .exclude = wq_attr_i(c->node, "exclude_outside") != 0,
-		.antialias = wq_attr_i(c->node, "antialias") != 0, .by_scales = scales != NULL, .a = wq_attr_f(c->node, "cubic_coeff_a")};
+	Resize r = { .mode = (Mode)choose(c, "mode", 3, modes),
+		     .place = (Place)choose(c, "coordinate", 7, places),
+		     .nearest = wq_attr_s(c->node, "nearest"),
+		     .exclude = wq_attr_i(c->node, "exclude_outside") != 0,
+		     .antialias = wq_attr_i(c->node, "antialias") != 0,
+		     .by_scales = scales != NULL,
+		     .a = wq_attr_f(c->node, "cubic_coeff_a") };
 	Axis axes[WQ_MAX_RANK] = {0};
 	int n, list[WQ_MAX_RANK];
 	const int64_t *v = wq_attr_ints(c->node, "axes", &n);

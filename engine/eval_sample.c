@@ -1,5 +1,5 @@
-/* eval_sample.c: GridSample over any number of spatial axes. For every place of the result the neighbours and their weights are
- * found once and used for all channels. A coordinate that is NaN counts as outside. */
+/* eval_sample.c: GridSample over any number of spatial axes. For every place of the result the neighbours and their
+ * weights are found once and used for all channels. A coordinate that is NaN counts as outside. */
 #include "engine/convert.h"
 #include "engine/ew.h"
 #include "engine/move.h"
@@ -138,7 +138,8 @@ static void sample(const Grid *g, const Taps *t, int64_t from, int64_t to)
 	if (g->x->dtype == WQ_F32)
 		((float *)g->y->data)[to] = (float)sum;
 	else
-		wq_convert(g->y->dtype, (char *)g->y->data + (size_t)to * wq_dtype_size(g->y->dtype), WQ_F64, &sum, 1, true, 'n');
+		wq_convert(g->y->dtype, (char *)g->y->data + (size_t)to * wq_dtype_size(g->y->dtype), WQ_F64, &sum, 1,
+			   true, 'n');
 }
 
 /* Places [begin, end) of batch x places. */
@@ -150,7 +151,8 @@ static void grid_part(void *arg, int64_t begin, int64_t end)
 	Taps t;
 	for (int64_t p = begin; p < end; p++) {
 		int64_t b = p / g->places, i = p % g->places;
-		wq_convert(WQ_F32, coord, g->grid->dtype, (const char *)g->grid->data + (size_t)(p * g->k) * size, g->k, true, 'n');
+		wq_convert(WQ_F32, coord, g->grid->dtype, (const char *)g->grid->data + (size_t)(p * g->k) * size, g->k,
+			   true, 'n');
 		place_taps(g, coord, &t);
 		for (int64_t ch = 0; ch < g->channels; ch++)
 			sample(g, &t, (b * g->channels + ch) * g->in_size, (b * g->channels + ch) * g->places + i);
@@ -168,7 +170,8 @@ static int choose(const WqCall *c, const char *attr, int n, const char *const *n
 
 void eval_grid_sample(WqCall *c)
 {
-	static const char *const modes[] = {"nearest", "linear", "cubic"}, *const paddings[] = {"zeros", "border", "reflection"};
+	static const char *const modes[] = { "nearest", "linear", "cubic" }, *const paddings[] = { "zeros", "border",
+												   "reflection" };
 	const WqTensor *x = c->in[0];
 	Grid g = {.x = x, .grid = c->in[1], .y = &c->out[0], .k = x->rank - 2, .channels = x->dim[1]};
 	g.taps = 1 << choose(c, "mode", 3, modes);

@@ -2,7 +2,7 @@
 #include "engine/ew.h"
 #include "engine/move.h"
 
-/* ---- ArgMax, ArgMin: NaN wins, as in numpy ------------------------------------------------------------------ */
+/* ---- ArgMax, ArgMin: NaN wins, as in numpy --------------------------------------------------- */
 
 typedef struct Arg {
 	const WqTensor *x;
@@ -107,7 +107,7 @@ void eval_arg_reduce(WqCall *c)
 	wq_parallel(c, wq_tensor_count(&c->out[0]), 16384 / a.n + 1, arg_part, &a);
 }
 
-/* ---- CumSum, CumProd: floats accumulate in f64 and each element is rounded; integers wrap ----------------------- */
+/* ---- CumSum, CumProd: floats accumulate in f64 and each element is rounded; integers wrap ---- */
 
 typedef struct Scan {
 	const WqTensor *x;

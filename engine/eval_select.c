@@ -1,6 +1,7 @@
 /* eval_select.c: TopK, NonZero, Unique: results that depend on how elements compare.
  *
- * TopK orders totally: NaN is above everything, -0 equals 0, and of equal elements the one with the lower index comes first.
+ * TopK orders totally: NaN is above everything, -0 equals 0, and of equal elements the one with the lower index comes
+ * first.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -8,7 +9,7 @@
 #include "engine/ew.h"
 #include "engine/move.h"
 
-/* ---- keys: numbers as unsigned integers of the same order ------------------------------------------------- */
+/* ---- keys: numbers as unsigned integers of the same order ------------------------------------ */
 
 static uint64_t key_f64(double v)
 {
@@ -33,7 +34,7 @@ static uint64_t key_at(const WqTensor *t, int64_t i)
 	}
 }
 
-/* ---- TopK ------------------------------------------------------------------------------------------------------ */
+/* ---- TopK ------------------------------------------------------------------------------------ */
 
 typedef struct Item {
 	uint64_t key;
@@ -120,7 +121,7 @@ void eval_top_k(WqCall *c)
 			top_line(&t, h, o, i);
 }
 
-/* ---- NonZero ------------------------------------------------------------------------------------------------------ */
+/* ---- NonZero --------------------------------------------------------------------------------- */
 
 static bool is_set(const WqTensor *t, int64_t i)
 {
@@ -153,9 +154,10 @@ void eval_non_zero(WqCall *c)
 	}
 }
 
-/* ---- Unique ---------------------------------------------------------------------------------------------------------- */
+/* ---- Unique ---------------------------------------------------------------------------------- */
 
-/* Entries are elements (flat) or slices along an axis; an entry's elements lie `inner` together, in `outer` places `pitch` apart. */
+/* Entries are elements (flat) or slices along an axis; an entry's elements lie `inner` together, in `outer` places
+ * `pitch` apart. */
 typedef struct Unique {
 	const WqTensor *x;
 	int64_t n, outer, pitch, inner;

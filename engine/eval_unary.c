@@ -16,7 +16,7 @@ typedef void UnaryFn(const void *x, void *y, int64_t n, double param);
 		} \
 	}
 
-/* ---- f32 ---- */
+/* ---- f32 ------------------------------------------------------------------------------------- */
 
 LOOP(float, f32_Abs, vm_abs(x))
 LOOP(float, f32_Neg, -x)
@@ -46,7 +46,7 @@ LOOP(float, f32_Gelu, vm_gelu(x))
 LOOP(float, f32_GeluTanh, vm_gelu_tanh(x))
 LOOP(float, f32_Swish, vm_swish(x, p))
 
-/* ---- f64 ---- */
+/* ---- f64 ------------------------------------------------------------------------------------- */
 
 LOOP(double, f64_Abs, fabs(x))
 LOOP(double, f64_Neg, -x)
@@ -76,7 +76,8 @@ LOOP(double, f64_Gelu, x < -40 ? -0.0 : x * 0.5 * erfc(-x * M_SQRT1_2))
 LOOP(double, f64_GeluTanh, 0.5 * x * (1 + tanh(0.79788456080286535588 * (x + 0.044715 * x * x * x))))
 LOOP(double, f64_Swish, x / (1 + exp(-p * x)))
 
-#define FLOAT_ROWS(X) X(Abs) X(Neg) X(Sign) X(Floor) X(Ceil) X(Round) X(Sqrt) X(Exp) X(Log) X(Sin) X(Cos) X(Tan) X(Asin) \
+#define FLOAT_ROWS(X) \
+	X(Abs) X(Neg) X(Sign) X(Floor) X(Ceil) X(Round) X(Sqrt) X(Exp) X(Log) X(Sin) X(Cos) X(Tan) X(Asin) \
 	X(Acos) X(Atan) X(Sinh) X(Cosh) X(Tanh) X(Asinh) X(Acosh) X(Atanh) X(Erf) X(Sigmoid) X(Relu) X(Gelu) X(Swish)
 
 static UnaryFn *float_fn(WqOp op, bool wide, bool gelu_tanh)
@@ -103,7 +104,7 @@ static double float_cost(WqOp op)
 	}
 }
 
-/* ---- integers: two's complement wraps ---- */
+/* ---- integers: two's complement wraps -------------------------------------------------------- */
 
 #define INT_LOOPS(T, W, t) \
 	LOOP(T, t##_Abs, (T)(x < 0 ? 0 - (W)x : (W)x)) \
@@ -146,7 +147,7 @@ static UnaryFn *int_fn(WqOp op, WqDtype t)
 	}
 }
 
-/* ---- running ---- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 typedef struct Unary {
 	UnaryFn *fn;
@@ -189,7 +190,7 @@ void eval_unary(WqCall *c)
 	wq_parallel(c, wq_tensor_count(u.x), (int64_t)(20000 / cost), ew_is_half(t) ? half_part : unary_part, &u);
 }
 
-/* ---- IsNaN, IsInf ---- */
+/* ---- IsNaN, IsInf ---------------------------------------------------------------------------- */
 
 typedef struct Test {
 	const WqTensor *x;
@@ -205,7 +206,8 @@ static void test_part(void *arg, int64_t begin, int64_t end)
 	for (int64_t at = begin; at < end; at += EW_BLOCK) {
 		int64_t n = end - at < EW_BLOCK ? end - at : EW_BLOCK;
 		if (t->x->dtype == WQ_F64)
-			for (int64_t i = 0; i < n; i++) /* keeps NaN, infinities and their sign; finite numbers become 0 */
+			/* keeps NaN, infinities and their sign; finite numbers become 0 */
+			for (int64_t i = 0; i < n; i++)
 				b[i] = isfinite(d[at + i]) ? 0 : (float)d[at + i];
 		else
 			ew_load_f32(t->x->dtype, t->x->data, at, b, n);

@@ -5,8 +5,8 @@
 #include "engine/engine.h"
 #include "engine/vmath.h"
 
-/* Up to three operands broadcast to a result. Axes along which every operand steps alike are merged, so that the last axis is as long
- * as it can be; along it an operand's step is 1 or 0. */
+/* Up to three operands broadcast to a result. Axes along which every operand steps alike are merged, so that the last
+ * axis is as long as it can be; along it an operand's step is 1 or 0. */
 typedef struct EwPlan {
 	int n_op, rank;
 	int64_t count;
@@ -24,8 +24,8 @@ static inline bool ew_moves(const EwPlan *p, int k)
 	return p->rank > 0 && p->step[k][p->rank - 1] != 0;
 }
 
-/* Short rows with one operand repeating from row to row (a bias of three channels): lays that operand out over many rows in tmp, so
- * that the plan's rows become long. data: the operands' addresses, size: of their elements. */
+/* Short rows with one operand repeating from row to row (a bias of three channels): lays that operand out over many
+ * rows in tmp, so that the plan's rows become long. data: the operands' addresses, size: of their elements. */
 void ew_repeat(EwPlan *p, const void **data, size_t size, WqArena *tmp);
 
 /* All rows, on the call's threads; `cost` is roughly nanoseconds per element. */

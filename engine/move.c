@@ -1,5 +1,5 @@
-/* move.c: strided copies. Axes that step alike are merged; then one of three loops runs: rows of bytes, tiles when the elements that
- * are neighbours in the source lie along another axis of the result, or single elements. */
+/* move.c: strided copies. Axes that step alike are merged; then one of three loops runs: rows of bytes, tiles when the
+ * elements that are neighbours in the source lie along another axis of the result, or single elements. */
 #include "engine/move.h"
 
 typedef struct Move {
@@ -88,7 +88,8 @@ static void copy_tile(const Move *m, char *dst, const char *src, int64_t rows, i
 	const T *s = (const T *)src; \
 	for (int64_t c0 = 0; c0 < cols; c0 += T_COLS) \
 		for (int64_t r0 = 0; r0 < rows; r0 += T_ROWS) { \
-			int64_t c1 = c0 + T_COLS < cols ? c0 + T_COLS : cols, r1 = r0 + T_ROWS < rows ? r0 + T_ROWS : rows; \
+			int64_t c1 = c0 + T_COLS < cols ? c0 + T_COLS : cols; \
+			int64_t r1 = r0 + T_ROWS < rows ? r0 + T_ROWS : rows; \
 			for (int64_t r = r0; r < r1; r++) \
 				for (int64_t c = c0; c < c1; c++) \
 					d[r * to + c] = s[c * step + r]; \
@@ -132,7 +133,8 @@ static void tile_axis(Move *m, int i)
 	m->dim[to] = d, m->step[to] = s, m->to[to] = t;
 }
 
-void wq_move(const WqCall *c, size_t size, void *dst, const void *src, int rank, const int64_t *dim, const int64_t *step)
+void wq_move(const WqCall *c, size_t size, void *dst, const void *src, int rank, const int64_t *dim,
+	     const int64_t *step)
 {
 	Move m = {.size = size, .dst = dst, .src = src};
 	for (int i = 0; i < rank; i++)
@@ -165,8 +167,8 @@ int64_t *wq_call_indices(const WqCall *c, int operand, int64_t n)
 		v[i] = t->dtype == WQ_I32 ? ((const int32_t *)t->data)[i] : ((const int64_t *)t->data)[i];
 		int64_t k = v[i] < 0 ? v[i] + n : v[i];
 		if (k < 0 || k >= n)
-			wq_call_fail(c, "index %lld (element %lld) is out of range for %lld entries", (long long)v[i], (long long)i,
-				(long long)n);
+			wq_call_fail(c, "index %lld (element %lld) is out of range for %lld entries", (long long)v[i],
+				     (long long)i, (long long)n);
 		v[i] = k;
 	}
 	return v;

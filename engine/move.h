@@ -4,9 +4,11 @@
 
 #include "engine/engine.h"
 
-/* dst (contiguous, of shape dim) from src, stepping by step[i] elements along axis i; steps may be 0 or negative. src is the first
- * element's address. Elements of 1, 2, 4, 8 or 16 bytes. Threads are used for large copies (c NULL: none). */
-void wq_move(const WqCall *c, size_t size, void *dst, const void *src, int rank, const int64_t *dim, const int64_t *step);
+/* dst (contiguous, of shape dim) from src, stepping by step[i] elements along axis i; steps may be 0 or negative. src
+ * is the first element's address. Elements of 1, 2, 4, 8 or 16 bytes. Threads are used for large copies (c NULL: none).
+ */
+void wq_move(const WqCall *c, size_t size, void *dst, const void *src, int rank, const int64_t *dim,
+	     const int64_t *step);
 
 /* Steps of a contiguous tensor. */
 void wq_steps(int rank, const int64_t *dim, int64_t *step);
@@ -29,7 +31,8 @@ static inline int wq_call_axis(const WqCall *c, int rank)
 	return (int)(a < 0 ? a + rank : a);
 }
 
-/* Operand i's elements as indices into n entries: negative ones count from the end; fails if one is out of range. In c->tmp. */
+/* Operand i's elements as indices into n entries: negative ones count from the end; fails if one is out of range. In
+ * c->tmp. */
 int64_t *wq_call_indices(const WqCall *c, int i, int64_t n);
 
 #endif

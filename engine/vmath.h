@@ -1,6 +1,6 @@
 /* vmath.h: float functions written so that a loop over them becomes vector code: no calls, no branches, no conversions
- * between floats and integers other than by adding 1.5 * 2^23. Errors are at most about 2 ulp; the polynomials are minimax fits of our
- * own. NaN and infinities behave as in libm.
+ * between floats and integers other than by adding 1.5 * 2^23. Errors are at most about 2 ulp; the polynomials are
+ * minimax fits of our own. NaN and infinities behave as in libm.
  */
 #ifndef WQ_VMATH_H
 #define WQ_VMATH_H
@@ -11,7 +11,8 @@
 
 #define WQ_INLINE static inline __attribute__((always_inline))
 
-/* A function whose loops are compiled for several vector widths and chosen at load time. Sanitizers and ifuncs do not mix. */
+/* A function whose loops are compiled for several vector widths and chosen at load time. Sanitizers and ifuncs do not
+ * mix. */
 #if defined(__x86_64__) && defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && \
 	((defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12))
 #define WQ_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
@@ -156,7 +157,7 @@ WQ_INLINE float vm_swish(float x, float alpha)
 	return x * vm_sigmoid(alpha * x);
 }
 
-/* ---- 16-bit floats ---- */
+/* ---- 16-bit floats --------------------------------------------------------------------------- */
 
 WQ_INLINE float vm_f16_load(uint16_t h)
 {

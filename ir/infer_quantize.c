@@ -27,7 +27,8 @@ static void check_param(const WqInfer *x, const WqType *s, const char *what)
 	for (int i = 0; i < in->rank; i++) {
 		WqDim want = i == axis ? wq_dim_ceildiv(x->mod, in->dim[i], block) : in->dim[i];
 		if (want >= 0 && s->dim[i] >= 0 && want != s->dim[i])
-			wq_infer_fail(x, "%s has %lld blocks along axis %d, not %lld", what, (long long)s->dim[i], i, (long long)want);
+			wq_infer_fail(x, "%s has %lld blocks along axis %d, not %lld", what, (long long)s->dim[i], i,
+				      (long long)want);
 	}
 }
 

@@ -3,7 +3,7 @@
 
 #include "ir/infer.h"
 
-/* ---- Resize ------------------------------------------------------------------------------------------------- */
+/* ---- Resize ---------------------------------------------------------------------------------- */
 
 typedef struct Axes {
 	int n, axis[WQ_MAX_RANK];
@@ -104,7 +104,7 @@ void infer_resize(WqInfer *x)
 	}
 }
 
-/* ---- GridSample, boxes ------------------------------------------------------------------------------------------ */
+/* ---- GridSample, boxes ----------------------------------------------------------------------- */
 
 void infer_grid_sample(WqInfer *x)
 {
@@ -126,7 +126,8 @@ void infer_grid_sample(WqInfer *x)
 		x->out[0].dim[0] = in->dim[0];
 		x->out[0].dim[1] = in->dim[1];
 		if (grid->rank >= 0 && grid->dim[0] >= 0 && in->dim[0] >= 0 && grid->dim[0] != in->dim[0])
-			wq_infer_fail(x, "a batch of %lld, grids of %lld", (long long)in->dim[0], (long long)grid->dim[0]);
+			wq_infer_fail(x, "a batch of %lld, grids of %lld", (long long)in->dim[0],
+				      (long long)grid->dim[0]);
 	}
 }
 

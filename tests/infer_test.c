@@ -1,5 +1,5 @@
-/* infer_test: shape rules on symbolic sizes. A case is a graph whose last node says y: T[*]; its rule is run again and must give the
- * expected type, and running the graph for several sizes must give results of exactly that type. */
+/* infer_test: shape rules on symbolic sizes. A case is a graph whose last node says y: T[*]; its rule is run again and
+ * must give the expected type, and running the graph for several sizes must give results of exactly that type. */
 #include "engine/engine.h"
 #include "tests/test.h"
 
@@ -41,14 +41,15 @@ static void run_at(WqArena *a, WqModule *m, WqEngine *e, const Case *c, const Wq
 	for (int k = 0; k < t->rank; k++) {
 		int64_t v;
 		if (wq_dim_eval(m, t->dim[k], bind, n, &v))
-			CHECK_MSG(out[0]->t.dim[k] == v, "%s: axis %d is %lld for %lld, not %lld", c->nodes, k, (long long)out[0]->t.dim[k],
-				(long long)size, (long long)v);
+			CHECK_MSG(out[0]->t.dim[k] == v, "%s: axis %d is %lld for %lld, not %lld", c->nodes, k,
+				  (long long)out[0]->t.dim[k], (long long)size, (long long)v);
 	}
 }
 
 static void check_case(WqArena *a, const Case *c)
 {
-	char *text = wq_sprintf(a, "model \"t\"\n%s\ngraph (%s) {\n  %s\n  return y\n}\n", c->consts, c->inputs, c->nodes);
+	char *text =
+		wq_sprintf(a, "model \"t\"\n%s\ngraph (%s) {\n  %s\n  return y\n}\n", c->consts, c->inputs, c->nodes);
 	WqModule *m = wq_parse("case", text, strlen(text), (WqMapped){0});
 	wq_defer(a, drop_module, m);
 	WqInfer x;
@@ -85,49 +86,57 @@ static void run_cases(const Case *c, int n)
 
 TEST(reshapes)
 {
-	RUN({"const s: i64[3] = {0,0,-1}", "x: f32[N,T,4,8]", "y: f32[*] = Reshape(x, s)", "f32[N,T,32]"},
-		{"const s: i64[2] = {-1,8}", "x: f32[N,T,4,8]", "y: f32[*] = Reshape(x, s)", "f32[4*N*T,8]"},
-		{"const s: i64[3] = {2,-1,0}", "x: f32[6,N,5]", "y: f32[*] = Reshape(x, s)", "f32[2,3*N,5]"},
-		{"", "x: f32[N,T,64]", "s: i64[4] = Dims() <dims=[N,T,8,8]>\n y: f32[*] = Reshape(x, s)", "f32[N,T,8,8]"},
-		{"", "x: f32[N,T,64]", "s: i64[2] = Dims() <dims=[N*T,64]>\n y: f32[*] = Reshape(x, s)", "f32[N*T,64]"},
-		{"const m: i64[1] = {-1}", "x: f32[N,T,6]", "s: i64[2] = Dims() <dims=[T,N]>\n t: i64[3] = Concat(s, m) <axis=0>\n"
-							    " y: f32[*] = Reshape(x, t)",
-			"f32[T,N,6]"});
+	RUN({ "const s: i64[3] = {0,0,-1}", "x: f32[N,T,4,8]", "y: f32[*] = Reshape(x, s)", "f32[N,T,32]" },
+	    { "const s: i64[2] = {-1,8}", "x: f32[N,T,4,8]", "y: f32[*] = Reshape(x, s)", "f32[4*N*T,8]" },
+	    { "const s: i64[3] = {2,-1,0}", "x: f32[6,N,5]", "y: f32[*] = Reshape(x, s)", "f32[2,3*N,5]" },
+	    { "", "x: f32[N,T,64]", "s: i64[4] = Dims() <dims=[N,T,8,8]>\n y: f32[*] = Reshape(x, s)", "f32[N,T,8,8]" },
+	    { "", "x: f32[N,T,64]", "s: i64[2] = Dims() <dims=[N*T,64]>\n y: f32[*] = Reshape(x, s)", "f32[N*T,64]" },
+	    { "const m: i64[1] = {-1}", "x: f32[N,T,6]",
+	      "s: i64[2] = Dims() <dims=[T,N]>\n t: i64[3] = Concat(s, m) <axis=0>\n"
+	      " y: f32[*] = Reshape(x, t)",
+	      "f32[T,N,6]" });
 }
 
 TEST(shape_arithmetic)
 {
-	RUN({"const i: i64[1] = {1}\nconst j: i64[2] = {-1,4}", "x: f32[N,T,4]",
-		    "s: i64[3] = Shape(x)\n t: i64[1] = Gather(s, i)\n u: i64[3] = Concat(t, j) <axis=0>\n y: f32[*] = Reshape(x, u)",
-		    "f32[T,N,4]"},
-		{"const one: i64[1] = {1}\nconst two: i64[1] = {2}\nconst z: i64[1] = {0}\nconst e: f32[] = {1}", "x: f32[N,T,7]",
-			"s: i64[3] = Shape(x)\n t: i64[2] = Slice(s, z, two, z, one)\n y: f32[*] = Expand(e, t)", "f32[N,T]"},
-		{"const m: i64[1] = {-1}\nconst low: i64[1] = {-9}\nconst z: i64[1] = {0}\nconst e: f32[] = {1}", "x: f32[N,T,7]",
-			"s: i64[3] = Shape(x)\n t: i64[3] = Slice(s, m, low, z, m)\n y: f32[*] = Expand(e, t)", "f32[7,T,N]"},
-		{"const e: f32[] = {1}", "x: f32[N,T]", "s: i64[2] = Shape(x)\n t: i64[1] = ReduceProd(s)\n y: f32[*] = Expand(e, t)",
-			"f32[N*T]"},
-		{"const a: i64[] = {0}\nconst b: i64[] = {1}", "x: f32[N]", "n: i64[] = Dims() <dims=[2*N+1], scalar=1>\n"
-									 " y: i64[*] = Range(a, n, b)",
-			"i64[2*N+1]"},
-		{"const a: i64[] = {0}\nconst b: i64[] = {2}", "x: f32[N]", "n: i64[] = Dims() <dims=[4*N], scalar=1>\n"
-									 " y: i64[*] = Range(a, n, b)",
-			"i64[2*N]"});
+	RUN({ "const i: i64[1] = {1}\nconst j: i64[2] = {-1,4}", "x: f32[N,T,4]",
+	      "s: i64[3] = Shape(x)\n t: i64[1] = Gather(s, i)\n u: i64[3] = Concat(t, j) <axis=0>\n y: f32[*] = "
+	      "Reshape(x, u)",
+	      "f32[T,N,4]" },
+	    { "const one: i64[1] = {1}\nconst two: i64[1] = {2}\nconst z: i64[1] = {0}\nconst e: f32[] = {1}",
+	      "x: f32[N,T,7]", "s: i64[3] = Shape(x)\n t: i64[2] = Slice(s, z, two, z, one)\n y: f32[*] = Expand(e, t)",
+	      "f32[N,T]" },
+	    { "const m: i64[1] = {-1}\nconst low: i64[1] = {-9}\nconst z: i64[1] = {0}\nconst e: f32[] = {1}",
+	      "x: f32[N,T,7]", "s: i64[3] = Shape(x)\n t: i64[3] = Slice(s, m, low, z, m)\n y: f32[*] = Expand(e, t)",
+	      "f32[7,T,N]" },
+	    { "const e: f32[] = {1}", "x: f32[N,T]",
+	      "s: i64[2] = Shape(x)\n t: i64[1] = ReduceProd(s)\n y: f32[*] = Expand(e, t)", "f32[N*T]" },
+	    { "const a: i64[] = {0}\nconst b: i64[] = {1}", "x: f32[N]",
+	      "n: i64[] = Dims() <dims=[2*N+1], scalar=1>\n"
+	      " y: i64[*] = Range(a, n, b)",
+	      "i64[2*N+1]" },
+	    { "const a: i64[] = {0}\nconst b: i64[] = {2}", "x: f32[N]",
+	      "n: i64[] = Dims() <dims=[4*N], scalar=1>\n"
+	      " y: i64[*] = Range(a, n, b)",
+	      "i64[2*N]" });
 }
 
 TEST(slices)
 {
-	RUN({"const s: i64[1] = {1}\nconst e: i64[1] = {9223372036854775807}\nconst a: i64[1] = {0}\nconst o: i64[1] = {1}", "x: f32[N+1]",
-		    "y: f32[*] = Slice(x, s, e, a, o)", "f32[N]"},
-		{"const s: i64[1] = {0}\nconst e: i64[1] = {-1}\nconst a: i64[1] = {0}\nconst o: i64[1] = {1}", "x: f32[N+2]",
-			"y: f32[*] = Slice(x, s, e, a, o)", "f32[N+1]"},
-		{"const s: i64[1] = {-1}\nconst e: i64[1] = {-9223372036854775807}\nconst a: i64[1] = {-1}\nconst o: i64[1] = {-1}",
-			"x: f32[3,N]", "y: f32[*] = Slice(x, s, e, a, o)", "f32[3,N]"},
-		{"const s: i64[1] = {0}\nconst e: i64[1] = {2147483647}\nconst a: i64[1] = {1}\nconst o: i64[1] = {2}", "x: f32[3,2*N]",
-			"y: f32[*] = Slice(x, s, e, a, o)", "f32[3,N]"},
-		{"const s: i64[1] = {0}\nconst a: i64[1] = {0}\nconst o: i64[1] = {1}", "x: f32[N+5], z: f32[N]",
-			"e: i64[1] = Dims() <dims=[N]>\n y: f32[*] = Slice(x, s, e, a, o)", "f32[N]"},
-		{"const s: i64[1] = {2}\nconst e: i64[1] = {4}\nconst a: i64[1] = {0}\nconst o: i64[1] = {1}", "x: f32[N+4]",
-			"y: f32[*] = Slice(x, s, e, a, o)", "f32[2]"});
+	RUN({ "const s: i64[1] = {1}\nconst e: i64[1] = {9223372036854775807}\nconst a: i64[1] = {0}\nconst o: i64[1] "
+	      "= {1}",
+	      "x: f32[N+1]", "y: f32[*] = Slice(x, s, e, a, o)", "f32[N]" },
+	    { "const s: i64[1] = {0}\nconst e: i64[1] = {-1}\nconst a: i64[1] = {0}\nconst o: i64[1] = {1}",
+	      "x: f32[N+2]", "y: f32[*] = Slice(x, s, e, a, o)", "f32[N+1]" },
+	    { "const s: i64[1] = {-1}\nconst e: i64[1] = {-9223372036854775807}\nconst a: i64[1] = {-1}\nconst o: "
+	      "i64[1] = {-1}",
+	      "x: f32[3,N]", "y: f32[*] = Slice(x, s, e, a, o)", "f32[3,N]" },
+	    { "const s: i64[1] = {0}\nconst e: i64[1] = {2147483647}\nconst a: i64[1] = {1}\nconst o: i64[1] = {2}",
+	      "x: f32[3,2*N]", "y: f32[*] = Slice(x, s, e, a, o)", "f32[3,N]" },
+	    { "const s: i64[1] = {0}\nconst a: i64[1] = {0}\nconst o: i64[1] = {1}", "x: f32[N+5], z: f32[N]",
+	      "e: i64[1] = Dims() <dims=[N]>\n y: f32[*] = Slice(x, s, e, a, o)", "f32[N]" },
+	    { "const s: i64[1] = {2}\nconst e: i64[1] = {4}\nconst a: i64[1] = {0}\nconst o: i64[1] = {1}",
+	      "x: f32[N+4]", "y: f32[*] = Slice(x, s, e, a, o)", "f32[2]" });
 }
 
 /* Where the size is an expression that nobody would write down: what counts is that running agrees. */
@@ -139,11 +148,13 @@ TEST(slices_that_clamp)
 			for (int o = 0; o < WQ_COUNTOF(steps); o++) {
 				char consts[256];
 				snprintf(consts, sizeof consts,
-					"const s: i64[1] = {%lld}\nconst e: i64[1] = {%lld}\nconst a: i64[1] = {0}\nconst o: i64[1] = {%lld}",
-					(long long)v[s], (long long)v[e], (long long)steps[o]);
+					 "const s: i64[1] = {%lld}\nconst e: i64[1] = {%lld}\nconst a: i64[1] = "
+					 "{0}\nconst o: i64[1] = {%lld}",
+					 (long long)v[s], (long long)v[e], (long long)steps[o]);
 				Case c = {consts, "x: f32[N]", "y: f32[*] = Slice(x, s, e, a, o)", ""};
 				WqArena *a = wq_arena_new();
-				char *text = wq_sprintf(a, "model \"t\"\n%s\ngraph (%s) {\n  %s\n  return y\n}\n", c.consts, c.inputs, c.nodes);
+				char *text = wq_sprintf(a, "model \"t\"\n%s\ngraph (%s) {\n  %s\n  return y\n}\n",
+							c.consts, c.inputs, c.nodes);
 				WqModule *m = wq_parse("case", text, strlen(text), (WqMapped){0});
 				wq_defer(a, drop_module, m);
 				WqInfer x;
@@ -159,18 +170,19 @@ TEST(slices_that_clamp)
 
 TEST(moves)
 {
-	RUN({"", "x: f32[N,3], z: f32[2*N,3]", "y: f32[*] = Concat(x, z, x) <axis=0>", "f32[4*N,3]"},
-		{"const p: i64[4] = {1,0,2,0}", "x: f32[N,T]", "y: f32[*] = Pad(x, p)", "f32[N+3,T]"},
-		{"const p: i64[2] = {-1,0}\nconst a: i64[1] = {-2}", "x: f32[N,T]", "y: f32[*] = Pad(x, p, _, a)", "f32[N-1,T]"},
-		{"", "x: f32[N,T], i: i64[2,N]", "y: f32[*] = Gather(x, i) <axis=0>", "f32[2,N,T]"},
-		{"", "x: f32[N,T,5], i: i64[N,3,1]", "y: f32[*] = GatherND(x, i) <batch_dims=1>", "f32[N,3,5]"},
-		{"", "x: f32[N,T,2]", "y: f32[*] = Transpose(x) <perm=[2,0,1]>", "f32[2,N,T]"},
-		{"const k: i64[1] = {1}", "x: f32[N,T]", "y: f32[*], i: i64[*] = TopK(x, k)", "f32[N,1]"},
-		{"const s: f32[4] = {1,1,2,0.5}", "x: f32[1,2,N,4*T]", "y: f32[*] = Resize(x, _, s)", "f32[1,2,2*N,2*T]"},
-		{"const a: i64[2] = {-1,0}", "x: f32[N,T,2]", "y: f32[*] = ReduceSum(x, a) <keepdims=0>", "f32[T]"},
-		{"const a: i64[1] = {1}", "x: f32[N,T,2]", "y: f32[*] = ReduceMax(x, a)", "f32[N,1,2]"},
-		{"", "x: f32[N,T]", "y: i64[*] = ArgMax(x) <axis=-1, keepdims=0>", "i64[N]"},
-		{"", "x: i8[N,T], s: f32[N]", "y: f32[*] = DequantizeLinear(x, s, _) <to=f32, axis=0>", "f32[N,T]"});
+	RUN({ "", "x: f32[N,3], z: f32[2*N,3]", "y: f32[*] = Concat(x, z, x) <axis=0>", "f32[4*N,3]" },
+	    { "const p: i64[4] = {1,0,2,0}", "x: f32[N,T]", "y: f32[*] = Pad(x, p)", "f32[N+3,T]" },
+	    { "const p: i64[2] = {-1,0}\nconst a: i64[1] = {-2}", "x: f32[N,T]", "y: f32[*] = Pad(x, p, _, a)",
+	      "f32[N-1,T]" },
+	    { "", "x: f32[N,T], i: i64[2,N]", "y: f32[*] = Gather(x, i) <axis=0>", "f32[2,N,T]" },
+	    { "", "x: f32[N,T,5], i: i64[N,3,1]", "y: f32[*] = GatherND(x, i) <batch_dims=1>", "f32[N,3,5]" },
+	    { "", "x: f32[N,T,2]", "y: f32[*] = Transpose(x) <perm=[2,0,1]>", "f32[2,N,T]" },
+	    { "const k: i64[1] = {1}", "x: f32[N,T]", "y: f32[*], i: i64[*] = TopK(x, k)", "f32[N,1]" },
+	    { "const s: f32[4] = {1,1,2,0.5}", "x: f32[1,2,N,4*T]", "y: f32[*] = Resize(x, _, s)", "f32[1,2,2*N,2*T]" },
+	    { "const a: i64[2] = {-1,0}", "x: f32[N,T,2]", "y: f32[*] = ReduceSum(x, a) <keepdims=0>", "f32[T]" },
+	    { "const a: i64[1] = {1}", "x: f32[N,T,2]", "y: f32[*] = ReduceMax(x, a)", "f32[N,1,2]" },
+	    { "", "x: f32[N,T]", "y: i64[*] = ArgMax(x) <axis=-1, keepdims=0>", "i64[N]" },
+	    { "", "x: i8[N,T], s: f32[N]", "y: f32[*] = DequantizeLinear(x, s, _) <to=f32, axis=0>", "f32[N,T]" });
 }
 
 TEST_MAIN(TEST_RUN(reshapes) TEST_RUN(shape_arithmetic) TEST_RUN(slices) TEST_RUN(slices_that_clamp) TEST_RUN(moves))
