@@ -29,6 +29,15 @@ static bool c_negative(WqMatch *x)
 	return wq_m_num(x, "c", &v) && v < 0;
 }
 
+/* Of two zeros Max and Min take either: constants must not be zero for the order not to show. */
+static bool not_zero(const WqMatch *x, const char *name)
+{
+	double v;
+	return wq_m_num(x, name, &v) && v != 0;
+}
+
+static bool no_zeros(WqMatch *x) { return int_or_fast(x) || (not_zero(x, "a") && not_zero(x, "b")); }
+
 /* ---- makers: a value in the root's shape -------------------------------------------------------------------- */
 
 static WqValue *expanded(WqMatch *x, WqValue *v)
@@ -357,8 +366,8 @@ static const WqRule rules[] = {
 	{ "Or(x, x)", "x" },
 	{ "BitwiseAnd(x, x)", "x" },
 	{ "BitwiseOr(x, x)", "x" },
-	{ "Max(y=Max(x, _), x)", "y" },
-	{ "Min(y=Min(x, _), x)", "y" },
+	{ "Max(y=Max(x, _), x)", "y", int_or_fast },
+	{ "Min(y=Min(x, _), x)", "y", int_or_fast },
 
 	/* signs */
 	{ "Add(x, Neg(y))", "Sub(x, y)" },
@@ -371,8 +380,8 @@ static const WqRule rules[] = {
 	/* two constants become one: exact for integers, and where nothing is rounded */
 	{ "Add(Add(x, $a), $b)", "Add(x, Add($a, $b))", root_is_int },
 	{ "Mul(Mul(x, $a), $b)", "Mul(x, Mul($a, $b))", root_is_int },
-	{ "Max(Max(x, $a), $b)", "Max(x, Max($a, $b))" },
-	{ "Min(Min(x, $a), $b)", "Min(x, Min($a, $b))" },
+	{ "Max(Max(x, $a), $b)", "Max(x, Max($a, $b))", no_zeros },
+	{ "Min(Min(x, $a), $b)", "Min(x, Min($a, $b))", no_zeros },
 	{ "Relu(y=Max(_, $c))", "y", c_positive },
 	{ "Max(Relu(x), $c)", "Max(x, $c)", c_positive },
 	{ "Max(y=Relu(_), $c)", "y", c_negative },

@@ -82,7 +82,7 @@ static const WqRule rules[] = {
 
 static int order(WqNode *n)
 {
-	if (!(wq_op(n->op)->flags & WQ_COMM) || !n->in[0]->data || n->in[1]->data)
+	if (!wq_swaps_exactly(n) || !n->in[0]->data || n->in[1]->data)
 		return 0;
 	WqValue *c = n->in[0], *x = n->in[1];
 	wq_node_set_in(n, 0, x);

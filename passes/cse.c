@@ -143,15 +143,13 @@ static bool same_attr(const WqAttr *a, const WqAttr *b)
 	return false;
 }
 
-static bool swaps(const WqNode *n) { return wq_op(n->op)->flags & WQ_COMM; }
-
 static uint64_t hash_node(const WqNode *n)
 {
 	uint64_t h = wq_hash(&n->op, sizeof n->op, (uint64_t)n->n_in);
 	for (const WqAttr *a = n->attrs; a; a = a->next)
 		h += hash_attr(a);
 	const WqValue *in[2] = { n->n_in > 0 ? n->in[0] : NULL, n->n_in > 1 ? n->in[1] : NULL };
-	if (swaps(n) && in[0] > in[1]) {
+	if (wq_swaps_exactly(n) && in[0] > in[1]) {
 		const WqValue *v = in[0];
 		in[0] = in[1];
 		in[1] = v;
@@ -163,7 +161,7 @@ static uint64_t hash_node(const WqNode *n)
 static bool same_operands(const WqNode *a, const WqNode *b)
 {
 	int from = 0;
-	if (swaps(a) && a->in[0] == b->in[1] && a->in[1] == b->in[0])
+	if (wq_swaps_exactly(a) && a->in[0] == b->in[1] && a->in[1] == b->in[0])
 		from = 2;
 	for (int i = from; i < a->n_in; i++)
 		if (a->in[i] != b->in[i])

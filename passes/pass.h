@@ -82,6 +82,8 @@ void wq_nodes_take_back(WqNode *mark, WqNode *end);
 void wq_node_replace(WqNode *n, WqValue *with);
 /* Is every use of v inside one of these nodes (and v no graph output)? */
 bool wq_used_only_by(const WqValue *v, int n, WqNode *const *nodes);
+/* Can the two operands change places, to the bit? (Of two zeros, Max and Min give one or the other.) */
+bool wq_swaps_exactly(const WqNode *n);
 /* Known to be the same type: two tensors of unknown rank are not. */
 bool wq_type_same(const WqType *a, const WqType *b);
 /* Two constants of equal type and content; content is compared up to `max` bytes, above that data must be the same memory. */

@@ -72,6 +72,12 @@ bool wq_used_only_by(const WqValue *v, int n, WqNode *const *nodes)
 	return !wq_value_is_output(v);
 }
 
+bool wq_swaps_exactly(const WqNode *n)
+{
+	bool picks = (n->op == OP_Max || n->op == OP_Min) && n->in[0] && wq_dtype_is_float(n->in[0]->type.dtype);
+	return (wq_op(n->op)->flags & WQ_COMM) && !picks;
+}
+
 bool wq_type_same(const WqType *a, const WqType *b)
 {
 	const WqType *t = a;
