@@ -108,6 +108,14 @@ typedef struct OnnxOp {
 
 const OnnxOp *onnx_op_find(const char *domain, const char *name);
 const OnnxOp *onnx_op_table(int *n);
+
+/* Forms of lowered operators that are refused (onnx_limits.def). */
+typedef struct OnnxLimit {
+	const char *domain, *name; /* NULL: of any operator */
+	const char *message, *form;
+} OnnxLimit;
+
+const OnnxLimit *onnx_limit_table(int *n);
 #define WQ_MAX_OPSET 28
 
 #endif

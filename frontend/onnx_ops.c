@@ -41,3 +41,17 @@ const OnnxOp *onnx_op_find(const char *domain, const char *name)
 	}
 	return NULL;
 }
+
+static const OnnxLimit limits[] = {
+#define ONNX_LIMIT(domain, name, message, form) { domain, #name, message, form },
+#define ONNX_LIMIT_ANY(message, form) { NULL, NULL, message, form },
+#include "frontend/onnx_limits.def"
+#undef ONNX_LIMIT
+#undef ONNX_LIMIT_ANY
+};
+
+const OnnxLimit *onnx_limit_table(int *n)
+{
+	*n = WQ_COUNTOF(limits);
+	return limits;
+}
