@@ -155,6 +155,12 @@ static void lower_node(Importer *im, const Onnx__NodeProto *n)
 			wq_fail(WQ_EINPUT, "%s-%d has no result %zu", n->op_type, version, i);
 }
 
+/* How core nodes name the ONNX node that they come from. */
+static const char *where_of(const Onnx__NodeProto *n)
+{
+	return n->name && *n->name ? n->name : n->n_output ? n->output[0] : "";
+}
+
 static void node_failed(Importer *im, const Onnx__NodeProto *n, const WqError *e)
 {
 	if (e->code == WQ_EUNSUPPORTED) {
@@ -165,7 +171,11 @@ static void node_failed(Importer *im, const Onnx__NodeProto *n, const WqError *e
 	}
 	if (e->code == WQ_ENOMEM)
 		wq_fail(e->code, "%s", e->text);
-	wq_fail(e->code, "%s: %s", node_label(im, n), e->text);
+	/* A shape rule has named the node already: by where, and by the core operator, which may be another than the model's. */
+	const char *named = wq_sprintf(im->tmp, "node '%s' (", where_of(n));
+	bool again = !strncmp(e->text, named, strlen(named));
+	const char *rest = again ? strstr(e->text, "): ") : NULL;
+	wq_fail(e->code, "%s: %s", node_label(im, n), rest ? rest + 3 : e->text);
 }
 
 static void import_node(Importer *im, const Onnx__NodeProto *n)
@@ -177,7 +187,7 @@ static void import_node(Importer *im, const Onnx__NodeProto *n)
 	const char *const where = im->m->where;
 	WqTry t;
 	im->first_id = im->m->next_id;
-	im->m->where = wq_strdup(im->m->arena, n->name && *n->name ? n->name : n->n_output ? n->output[0] : "");
+	im->m->where = wq_strdup(im->m->arena, where_of(n));
 	if (WQ_TRY(&t)) {
 		lower_node(im, n);
 		wq_try_end(&t);
@@ -453,5 +463,6 @@ WqModule *onnx_import(OnnxModel *model, const ImportOptions *o)
 	}
 	wq_arena_free(tmp);
 	wq_module_free(m);
-	wq_fail(t.err.code, "%s: %s", model->path, t.err.text);
+	bool told = !strncmp(t.err.text, model->path, strlen(model->path)); /* tensors' errors begin with the file */
+	wq_fail(t.err.code, "%s%s%s", told ? "" : model->path, told ? "" : ": ", t.err.text);
 }
