@@ -110,12 +110,12 @@ static int64_t *split_sizes(WqCall *c, int64_t total, int *count)
 	bool listed = s && s->rank > 0;
 	if (!listed && each <= 0)
 		wq_call_fail(c, "pieces of size %lld", (long long)each);
-	int64_t n = listed ? wq_tensor_count(s) : (total + each - 1) / each, sum = 0;
+	int64_t n = listed ? wq_tensor_count(s) : total / each + (total % each > 0), sum = 0;
 	if (n > INT32_MAX)
 		wq_call_fail(c, "%lld pieces", (long long)n);
 	int64_t *size = WQ_NEW_N(c->tmp, int64_t, n);
 	for (int64_t i = 0; i < n; i++) {
-		size[i] = listed ? wq_tensor_get_i(s, i) : sum + each > total ? total - sum : each;
+		size[i] = listed ? wq_tensor_get_i(s, i) : total - sum < each ? total - sum : each;
 		if (size[i] < 0 || size[i] > total - sum)
 			wq_call_fail(c, "pieces of more than the axis's %lld", (long long)total);
 		sum += size[i];

@@ -190,7 +190,7 @@ static Number number_at(const WqTensor *t, int64_t i)
 		return from_float((double)wq_f8_to_f32(t->dtype, byte));
 	case WQ_C64: case WQ_C128: case WQ_STR: case WQ_UNDEF: case WQ_NUM_DTYPES: break;
 	}
-	WQ_BUG("a %s element is not a number", d->text);
+	wq_fail(WQ_EINPUT, "a %s element is not a number", d->text); /* element types come from files */
 }
 
 /* Truncates; what does not fit 64 bits wraps as far as it is exact, and is the smallest integer otherwise. */
@@ -239,7 +239,7 @@ static void number_set(WqTensor *t, int64_t i, Number v)
 	case WQ_F8E4M3FN: case WQ_F8E4M3FNUZ: case WQ_F8E5M2: case WQ_F8E5M2FNUZ: case WQ_F4E2M1: case WQ_F8E8M0:
 		*at = wq_f64_to_f8(t->dtype, v.f, true, 'u');
 		return;
-	default: WQ_BUG("a %s element is not a number", d->text);
+	default: wq_fail(WQ_EINPUT, "a %s element is not a number", d->text); /* element types come from files */
 	}
 }
 
