@@ -88,13 +88,21 @@ static bool window_sides(WqCall *c, const WqWindow *whole, bool transposed, cons
 	return image_md(&s->src, rank, x) && image_md(&s->dst, rank, y);
 }
 
+enum { MAX_PADDING = 1024 }; /* beyond the window's extent */
+
 static bool window_of(WqCall *c, const int64_t *kernel, bool transposed, WqWindow *w)
 {
 	const WqTensor *x = c->in[0];
 	if (wq_window_attrs(c->node, x->rank - 2, kernel, w))
 		return false;
 	memcpy(w->in, x->dim + 2, (size_t)w->n * sizeof *w->in);
-	return !(transposed ? wq_window_resolve_transposed(c->node, w) : wq_window_resolve(c->node, w));
+	if (transposed ? wq_window_resolve_transposed(c->node, w) : wq_window_resolve(c->node, w))
+		return false;
+	/* oneDNN generates code for every column of the padding: windows that lie in nothing but padding are not for it. */
+	for (int d = 0; d < w->n; d++)
+		if (w->begin[d] > MAX_PADDING + wq_window_extent(w, d) || w->end[d] > MAX_PADDING + wq_window_extent(w, d))
+			return false;
+	return true;
 }
 
 static bool describe_windowed(WqCall *c, int what, const Part *part, Sides *s)
