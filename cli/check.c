@@ -10,6 +10,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/lsan_interface.h>
+#endif
 
 typedef struct Check {
 	Common c;
@@ -290,6 +293,20 @@ static Outcome run_folder(Check *k, const char *dir, WqStr *msg)
 	return t.err.code == WQ_EUNSUPPORTED ? SKIP : FAIL;
 }
 
+/* The child's end: what it would tell at a usual exit, without its copy of the parent's output. */
+WQ_NORETURN static void leave(Outcome o)
+{
+#ifdef __SANITIZE_ADDRESS__
+	if (o == PASS && __lsan_do_recoverable_leak_check())
+		o = FAIL;
+#endif
+#ifdef WQ_COVERAGE
+	extern void __gcov_dump(void);
+	__gcov_dump();
+#endif
+	_exit(o);
+}
+
 /* Runs a folder in a child; its message comes back through a pipe. */
 static Outcome fork_folder(Check *k, const char *dir, WqStr *msg)
 {
@@ -307,8 +324,8 @@ static Outcome fork_folder(Check *k, const char *dir, WqStr *msg)
 		WqStr s = { .a = a };
 		Outcome o = run_folder(k, dir, &s);
 		if (s.n && write(fd[1], s.s, s.n) < 0)
-			_exit(FAIL);
-		_exit(o);
+			o = FAIL;
+		leave(o);
 	}
 	close(fd[1]);
 	char buf[4096];
