@@ -44,13 +44,16 @@ static void skip(Parser *p)
 	}
 }
 
+static bool name_char(char c) { return isalnum((unsigned char)c) || (c && strchr("_./-", c)); }
+
+/* A word is eaten only if no longer name begins with it. */
 static bool eat(Parser *p, const char *tok)
 {
 	skip(p);
 	size_t n = strlen(tok);
 	if ((size_t)(p->end - p->s) < n || memcmp(p->s, tok, n))
 		return false;
-	if (isalpha((unsigned char)*tok) && (isalnum((unsigned char)p->s[n]) || p->s[n] == '_'))
+	if (isalpha((unsigned char)*tok) && name_char(p->s[n]))
 		return false;
 	p->s += n;
 	return true;
@@ -102,7 +105,7 @@ static const char *name(Parser *p)
 	}
 	const char *start = p->s;
 	if (isalpha((unsigned char)*p->s) || *p->s == '_' || *p->s == '/')
-		while (isalnum((unsigned char)*p->s) || (*p->s && strchr("_./-", *p->s)))
+		while (name_char(*p->s))
 			p->s++;
 	if (p->s == start)
 		bad(p, "expected a name");

@@ -28,7 +28,7 @@ static bool plain_name(const char *s)
 {
 	if (!isalpha((unsigned char)*s) && *s != '_' && *s != '/')
 		return false;
-	if (!strcmp(s, "_"))
+	if (!strcmp(s, "_") || !strcmp(s, "graph") || !strcmp(s, "return")) /* words that may stand where a name does */
 		return false;
 	for (; *s; s++)
 		if (!isalnum((unsigned char)*s) && !strchr("_./-", *s))

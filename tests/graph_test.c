@@ -127,6 +127,23 @@ TEST(text_round_trip)
 	wq_module_free(m);
 }
 
+TEST(text_names_like_words)
+{
+	static const char src[] = "model \"m\"\n"
+				  "graph (const: f32[2]) {\n"
+				  "  \"return\": f32[2] = Neg(const)\n"
+				  "  graph/y: f32[2] = Abs(\"return\")\n"
+				  "  return.z: f32[2] = Neg(graph/y)\n"
+				  "  \"graph\": f32[2] = Neg(return.z)\n"
+				  "  return \"return\", y=\"graph\"\n"
+				  "}\n";
+	WqModule *m = wq_parse("m", src, sizeof src - 1, (WqMapped){ 0 });
+	WqStr out = { .a = m->arena };
+	wq_print(m, &out, NULL, 64);
+	CHECK_MSG(!strcmp(out.s, src), "printed:\n%s", out.s);
+	wq_module_free(m);
+}
+
 TEST(text_data_beside)
 {
 	static const char src[] = "model \"\"\nconst w: f32[4] = {1, 2, 3, 4}\ngraph () {\n  return w\n}\n";
@@ -180,4 +197,5 @@ TEST(verifier_reports_all)
 }
 
 TEST_MAIN(TEST_RUN(dims_normal_form) TEST_RUN(dims_evaluate_as_their_text_says) TEST_RUN(dims_bounds) TEST_RUN(dims_hostile)
-	  TEST_RUN(text_round_trip) TEST_RUN(text_data_beside) TEST_RUN(text_errors_have_a_place) TEST_RUN(verifier_reports_all))
+	  TEST_RUN(text_round_trip) TEST_RUN(text_names_like_words) TEST_RUN(text_data_beside)
+	  TEST_RUN(text_errors_have_a_place) TEST_RUN(verifier_reports_all))
