@@ -53,7 +53,7 @@ static const char *bind_names(Importer *im, const char *s)
 /* "past + 1": exporters write simple expressions. Anything else is taken as a name. */
 static bool dim_of_expression(Importer *im, const char *s, WqDim *out)
 {
-	if (!strpbrk(s, "+-*/") || strlen(s) > 200 || s[strspn(s, "+-*/%(), _")] == 0)
+	if (!strpbrk(s, "+-*/%(") || strlen(s) > 200 || s[strspn(s, "+-*/%(), _")] == 0)
 		return false;
 	for (const char *p = s; *p; p++)
 		if (!is_name_char(*p) && !strchr("+-*/%(), ", *p))

@@ -137,7 +137,18 @@ static WqDim call(Parser *p, const char *name, size_t n)
 		    { "mod", wq_dim_mod },
 		    { "min", wq_dim_min },
 		    { "max", wq_dim_max },
-		    { "bcast", wq_dim_bcast } };
+		    { "bcast", wq_dim_bcast },
+		    /* exporters' spellings */
+		    { "FloorDiv", wq_dim_floordiv },
+		    { "Mod", wq_dim_mod },
+		    { "Min", wq_dim_min },
+		    { "Max", wq_dim_max } };
+	if (n == 5 && !memcmp(name, "floor", n)) { /* of a division, which is floored already */
+		WqDim d = sum(p);
+		if (!eat(p, ')'))
+			bad(p);
+		return d;
+	}
 	for (int i = 0; i < WQ_COUNTOF(fns); i++) {
 		if (strlen(fns[i].name) != n || memcmp(fns[i].name, name, n))
 			continue;
@@ -205,9 +216,18 @@ static WqDim factor(Parser *p)
 static WqDim product(Parser *p)
 {
 	WqDim d = factor(p);
-	while (eat(p, '*'))
-		d = wq_dim_mul(p->m, d, factor(p));
-	return d;
+	for (;;) {
+		if (eat(p, '*')) {
+			d = wq_dim_mul(p->m, d, factor(p));
+		} else if (eat(p, '/')) { /* exporters write / and // */
+			eat(p, '/');
+			d = wq_dim_floordiv(p->m, d, factor(p));
+		} else if (eat(p, '%')) {
+			d = wq_dim_mod(p->m, d, factor(p));
+		} else {
+			return d;
+		}
+	}
 }
 
 static WqDim sum(Parser *p)
