@@ -9,8 +9,7 @@
 static const double *as_doubles(WqCall *c, int i)
 {
 	int64_t n = wq_tensor_count(c->in[i]);
-	double *v = wq_raw_alloc_dirty((size_t)wq_mul_checked(n + 1, 8, "operand"));
-	wq_defer(c->tmp, wq_raw_free, v);
+	double *v = wq_call_scratch(c, n + 1, sizeof *v);
 	wq_convert(WQ_F64, v, c->in[i]->dtype, c->in[i]->data, n, true, 'n');
 	return v;
 }

@@ -307,8 +307,7 @@ static const char *to_rows(WqCall *c, unsigned set)
 				dim[k] = x->dim[i];
 				of[k++] = step[i];
 			}
-	char *p = wq_raw_alloc_dirty(wq_tensor_bytes(x));
-	wq_defer(c->tmp, wq_raw_free, p);
+	char *p = wq_call_scratch(c, wq_tensor_count(x), wq_dtype_size(x->dtype));
 	wq_move(c, wq_dtype_size(x->dtype), p, x->data, x->rank, dim, of);
 	return p;
 }

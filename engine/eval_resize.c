@@ -252,13 +252,6 @@ typedef struct Pass {
 PASS(float, rows_f32, lines_f32)
 PASS(double, rows_f64, lines_f64)
 
-static void *temporary(WqCall *c, int64_t count, WqDtype t)
-{
-	void *p = wq_raw_alloc_dirty((size_t)wq_mul_checked(count, (int64_t)wq_dtype_size(t), "resize"));
-	wq_defer(c->tmp, wq_raw_free, p);
-	return p;
-}
-
 /* Integers are rounded half to even and saturate. */
 static void store(const WqTensor *y, WqDtype work, void *v, int64_t n)
 {
@@ -284,7 +277,7 @@ static void interpolate(WqCall *c, Axis *axes, double extrapolation)
 	void *v = x->data;
 	memcpy(dim, x->dim, sizeof dim);
 	if (x->dtype != work) {
-		v = temporary(c, n, work);
+		v = wq_call_scratch(c, n, wq_dtype_size(work));
 		wq_convert(work, v, x->dtype, x->data, n, true, 'n');
 	}
 	int left = 0;
@@ -297,7 +290,9 @@ static void interpolate(WqCall *c, Axis *axes, double extrapolation)
 		dim[i] = axes[i].m;
 		int64_t rows = wq_product(dim, 0, i + 1), inner = wq_product(dim, i + 1, x->rank);
 		bool into = --left == 0 && y->dtype == work;
-		Pass p = { &axes[i], v, into ? y->data : temporary(c, wq_mul_checked(rows, inner, "resize"), work),
+		Pass p = { &axes[i], v,
+			   into ? y->data
+				: wq_call_scratch(c, wq_mul_checked(rows, inner, "resize"), wq_dtype_size(work)),
 			   inner, extrapolation };
 		if (inner == 1)
 			wq_parallel(c, rows / axes[i].m, 8192 / axes[i].m + 1, narrow ? lines_f32 : lines_f64, &p);

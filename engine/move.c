@@ -158,6 +158,16 @@ void wq_move(const WqCall *c, size_t size, void *dst, const void *src, int rank,
 		move_part(&m, 0, jobs);
 }
 
+static void free_slot(void *p) { wq_raw_free(*(void **)p); }
+
+void *wq_call_scratch(const WqCall *c, int64_t count, size_t size)
+{
+	void **slot = WQ_NEW(c->tmp, void *);
+	wq_defer(c->tmp, free_slot, slot); /* first: it may fail, too */
+	*slot = wq_raw_alloc_dirty((size_t)wq_mul_checked(count, (int64_t)size, "scratch memory"));
+	return *slot;
+}
+
 int64_t *wq_call_indices(const WqCall *c, int operand, int64_t n)
 {
 	const WqTensor *t = c->in[operand];

@@ -31,6 +31,9 @@ static inline int wq_call_axis(const WqCall *c, int rank)
 	return (int)(a < 0 ? a + rank : a);
 }
 
+/* Memory of a call that is too large for c->tmp; gone with it. Contents undefined. */
+void *wq_call_scratch(const WqCall *c, int64_t count, size_t size);
+
 /* Operand i's elements as indices into n entries: negative ones count from the end; fails if one is out of range. In
  * c->tmp. */
 int64_t *wq_call_indices(const WqCall *c, int i, int64_t n);
