@@ -355,6 +355,178 @@ TEST(selection)
 	      "v: i32[n,2], i: i64[m], y: i64[3], c: i64[k] = Unique(a) <flat=0, axis=0>", "i64[3] = {1,0,1}" });
 }
 
+/* The same small numbers in every type. @ stands for the type. */
+static void in_every_type(const char *const *types, int n, const Case *c, int n_case)
+{
+	for (int t = 0; t < n; t++)
+		for (int i = 0; i < n_case; i++) {
+			const char *src[3] = { c[i].consts, c[i].node, c[i].want };
+			char *text[3];
+			WqArena *a = wq_arena_new();
+			for (int k = 0; k < 3; k++) {
+				WqStr s = { .a = a };
+				for (const char *p = src[k]; *p; p++)
+					wq_str_printf(&s, *p == '@' ? "%s" : "%.1s", *p == '@' ? types[t] : p);
+				text[k] = s.s;
+			}
+			run_case(&(Case){ text[0], text[1], text[2] });
+			wq_arena_free(a);
+		}
+}
+#define EVERY(types, ...) \
+	do { \
+		static const Case cases_[] = { __VA_ARGS__ }; \
+		in_every_type(types, WQ_COUNTOF(types), cases_, WQ_COUNTOF(cases_)); \
+	} while (0)
+
+static const char *const numbers[] = {
+	"f32", "f16", "bf16", "f64", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64"
+};
+static const char *const signed_numbers[] = { "f32", "f16", "bf16", "f64", "i8", "i16", "i32", "i64" };
+static const char *const whole[] = { "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64" };
+
+TEST(every_number_type)
+{
+#define A "const a: @[4] = {3,1,2,1}\n"
+#define B "const b: @[4] = {2,1,3,0}\n"
+	EVERY(numbers, { A B, "y: @[4] = Add(a, b)", "@[4] = {5,2,5,1}" },
+	      { A, "y: @[4] = Mul(a, a)", "@[4] = {9,1,4,1}" }, { A B, "y: @[4] = Max(a, b)", "@[4] = {3,1,3,1}" },
+	      { A B, "y: @[4] = Min(a, b)", "@[4] = {2,1,2,0}" },
+	      { A B, "y: bool[4] = Less(a, b)", "bool[4] = {0,0,1,0}" },
+	      { A B, "y: bool[4] = LessOrEqual(a, b)", "bool[4] = {0,1,1,0}" },
+	      { A B, "y: bool[4] = Equal(a, b)", "bool[4] = {0,1,0,0}" },
+	      { A B, "y: @[4] = Pow(a, b)", "@[4] = {9,1,8,1}" }, { A, "y: @[4] = Sign(a)", "@[4] = {1,1,1,1}" },
+	      { A, "y: @[4] = Abs(a)", "@[4] = {3,1,2,1}" }, { A, "y: @[4] = Relu(a)", "@[4] = {3,1,2,1}" },
+	      { A, "y: @[] = ReduceSum(a) <keepdims=0>", "@[] = {7}" }, { A, "y: @[1] = ReduceProd(a)", "@[1] = {6}" },
+	      { A, "y: @[1] = ReduceMax(a)", "@[1] = {3}" }, { A, "y: @[1] = ReduceMin(a)", "@[1] = {1}" },
+	      { A, "y: i64[1] = ArgMax(a)", "i64[1] = {0}" },
+	      { A, "y: i64[1] = ArgMin(a) <select_last_index=1>", "i64[1] = {3}" },
+	      { A "const x: i64[] = {0}", "y: @[4] = CumSum(a, x)", "@[4] = {3,4,6,7}" },
+	      { A "const x: i64[] = {-1}", "y: @[4] = CumProd(a, x) <reverse=1>", "@[4] = {6,2,2,1}" },
+	      { A "const k: i64[1] = {2}", "v: @[2], y: i64[2] = TopK(a, k) <largest=0>", "i64[2] = {1,3}" },
+	      { A, "y: @[n], i: i64[m], j: i64[4], c: i64[k] = Unique(a)", "@[3] = {1,2,3}" },
+	      { B, "y: i64[1,n] = NonZero(b)", "i64[1,3] = {0,1,2}" },
+	      { A B "const i: i64[4] = {1,1,2,0}", "y: @[4] = ScatterElements(a, i, b) <reduction=\"add\">",
+		"@[4] = {3,4,5,1}" },
+	      { A B "const i: i64[4] = {1,1,2,0}", "y: @[4] = ScatterElements(a, i, b) <reduction=\"mul\">",
+		"@[4] = {0,2,6,1}" },
+	      { A B "const i: i64[4] = {1,1,2,0}", "y: @[4] = ScatterElements(a, i, b) <reduction=\"min\">",
+		"@[4] = {0,1,2,1}" },
+	      { A B "const i: i64[4] = {1,1,2,0}", "y: @[4] = ScatterElements(a, i, b) <reduction=\"max\">",
+		"@[4] = {3,2,3,1}" },
+	      { "const s: @[] = {1}\nconst e: @[] = {6}\nconst d: @[] = {2}", "y: @[3] = Range(s, e, d)",
+		"@[3] = {1,3,5}" },
+	      { A, "z: f64[4] = Cast(a) <to=f64>\n y: @[4] = Cast(z) <to=@>", "@[4] = {3,1,2,1}" },
+	      { A, "z: f8e5m2[4] = Cast(a) <to=f8e5m2>\n y: @[4] = Cast(z) <to=@>", "@[4] = {3,1,2,1}" },
+	      { A, "z: i4[4] = Cast(a) <to=i4>\n y: @[4] = Cast(z) <to=@>", "@[4] = {3,1,2,1}" },
+	      { A, "z: u2[4] = Cast(a) <to=u2>\n y: @[4] = Cast(z) <to=@>", "@[4] = {3,1,2,1}" },
+	      { A, "z: bool[4] = Cast(a) <to=bool>\n y: @[4] = Cast(z) <to=@>", "@[4] = {1,1,1,1}" },
+	      { A, "z: str[4] = Cast(a) <to=str>\n y: @[4] = Cast(z) <to=@>", "@[4] = {3,1,2,1}" },
+	      { A, "z: c64[4] = Cast(a) <to=c64>\n w: c128[4] = Cast(z) <to=c128>\n y: @[4] = Cast(w) <to=@>",
+		"@[4] = {3,1,2,1}" },
+	      { "const a: @[2,2,2] = {1,2,3,4,5,6,7,8}\nconst x: i64[1] = {1}", "y: @[2,1,2] = ReduceSum(a, x)",
+		"@[2,1,2] = {4,6,12,14}" },
+	      { "const a: @[2,2,2] = {1,2,3,4,5,6,7,8}\nconst x: i64[2] = {0,2}",
+		"y: @[2] = ReduceMax(a, x) <keepdims=0>", "@[2] = {6,8}" });
+	EVERY(signed_numbers, { A, "y: @[4] = Neg(a)", "@[4] = {-3,-1,-2,-1}" },
+	      { "const a: @[3] = {-2,0,2}", "y: @[3] = Sign(a)", "@[3] = {-1,0,1}" },
+	      { "const a: @[3] = {-2,0,2}", "y: @[3] = Relu(a)", "@[3] = {0,0,2}" },
+	      { "const a: @[4] = {7,-7,7,-7}\nconst b: @[4] = {4,4,-4,-4}", "y: @[4] = Mod(a, b)",
+		"@[4] = {3,1,-1,-3}" },
+	      { "const a: @[4] = {7,-7,7,-7}\nconst b: @[] = {4}", "y: @[4] = Mod(a, b) <fmod=1>",
+		"@[4] = {3,-3,3,-3}" });
+	EVERY(whole, { A B, "y: @[4] = Div(a, b)", "@[4] = {1,1,0,0}" },
+	      { A B, "y: @[4] = Mod(a, b)", "@[4] = {1,0,2,0}" },
+	      { A B, "y: @[4] = BitwiseAnd(a, b)", "@[4] = {2,1,2,0}" },
+	      { A B, "y: @[4] = BitwiseOr(a, b)", "@[4] = {3,1,3,1}" },
+	      { A B, "y: @[4] = BitwiseXor(a, b)", "@[4] = {1,0,1,1}" },
+	      { A, "z: @[4] = BitwiseNot(a)\n y: @[4] = BitwiseNot(z)", "@[4] = {3,1,2,1}" },
+	      { A, "y: @[] = ReduceMean(a) <keepdims=0>", "@[] = {1}" });
+#undef A
+#undef B
+}
+
+/* Every function of one operand against libm, in each float type. */
+TEST(functions_in_every_float)
+{
+	static const struct {
+		const char *name;
+		double (*fn)(double);
+	} fns[] = { { "Sqrt", sqrt },   { "Exp", exp },     { "Log", log },     { "Sin", sin },     { "Cos", cos },
+		    { "Tan", tan },     { "Asin", asin },   { "Acos", acos },   { "Atan", atan },   { "Sinh", sinh },
+		    { "Cosh", cosh },   { "Tanh", tanh },   { "Asinh", asinh }, { "Atanh", atanh }, { "Erf", erf },
+		    { "Floor", floor }, { "Ceil", ceil },   { "Round", rint } };
+	static const struct {
+		const char *name;
+		double tol;
+	} types[] = { { "f64", 1e-14 }, { "f32", 5e-7 }, { "f16", 1e-3 }, { "bf16", 8e-3 } };
+	for (int f = 0; f < WQ_COUNTOF(fns); f++)
+		for (int t = 0; t < WQ_COUNTOF(types); t++) {
+			WqArena *a = wq_arena_new();
+			const char *ty = types[t].name;
+			const WqTensor *y = output(a, wq_sprintf(a, "const x: %s[3] = {0.125,0.5,0.9375}", ty),
+						   wq_sprintf(a, "y: %s[3] = %s(x)", ty, fns[f].name), "y");
+			static const double x[] = { 0.125, 0.5, 0.9375 };
+			for (int i = 0; i < 3; i++) {
+				double got = wq_tensor_get_f(y, i), want = fns[f].fn(x[i]);
+				CHECK_MSG(fabs(got - want) <= types[t].tol * fabs(want), "%s of %s: %g is %g, not %g",
+					  fns[f].name, ty, x[i], got, want);
+			}
+			wq_arena_free(a);
+		}
+}
+
+TEST(samples_and_boxes)
+{
+#define X "const x: f32[1,1,3,4] = {0,1,2,3,4,5,6,7,8,9,10,11}\n"
+	RUN({ X "const r: f32[2,5] = {0,0,0,3,2,0,1,1,9,9}", "y: f32[2,1,2,2] = MaxRoiPool(x, r) <pooled_shape=[2,2]>",
+	      "f32[2,1,2,2] = {5,7,9,11,11,0,0,0}" },
+	    { X "const r: f32[1,5] = {1,0,0,3,2}", "y: f32[1,1,1,1] = MaxRoiPool(x, r) <pooled_shape=[1,1]>",
+	      "!image 1" },
+	    { X "const r: f32[1,4] = {0,0,3,2}\nconst b: i64[1] = {0}",
+	      "y: f32[1,1,1,1] = RoiAlign(x, r, b) <half_pixel=0, sampling_ratio=1>", "f32[1,1,1,1] = {5.5}" },
+	    { X "const r: f32[1,4] = {0,0,3,2}\nconst b: i64[1] = {1}", "y: f32[1,1,1,1] = RoiAlign(x, r, b)",
+	      "!index 1" },
+	    { X "const r: f32[1,4] = {0,0,3e9,2e9}\nconst b: i64[1] = {0}", "y: f32[1,1,1,1] = RoiAlign(x, r, b)",
+	      "!too many samples" },
+	    { X "const g: f32[1,1,3,2] = {-1,-1,0,0,nan,0}", "y: f32[1,1,1,3] = GridSample(x, g) <align_corners=1>",
+	      "f32[1,1,1,3] = {0,5.5,0}" },
+	    { X "const s: f32[4] = {1,1,1,2}", "y: f32[1,1,3,8] = Resize(x, _, s) <mode=\"none\">", "!mode" },
+	    { X "const s: f32[3] = {1,1,2}", "y: f32[1,1,3,8] = Resize(x, _, s)", "!3 scales" },
+	    { X "const s: f32[4] = {1,1,1,-2}", "y: f32[1,1,3,8] = Resize(x, _, s)", "!scale of -2" },
+	    { "const x: u8[1,4] = {0,10,20,250}\nconst s: i64[2] = {1,2}",
+	      "y: u8[1,2] = Resize(x, _, _, s) <mode=\"linear\">", "u8[1,2] = {5,135}" },
+	    { "const x: f64[2,2] = {1,2,3,4}", "y: f64[] = Det(x)", "f64[] = {-2}" },
+	    { "const x: f32[2,3] = {1,2,3,4,5,6}", "y: f32[] = Det(x)", "!square" },
+	    { "const b: f32[1,3,4] = {0,0,1,1,0,0,1,1.1,5,5,6,6}\nconst s: f32[1,1,3] = {0.5,0.9,nan}\nconst n: i64[] "
+	      "= {5}\n"
+	      "const t: f32[] = {0.5}",
+	      "y: i64[n0,3] = NonMaxSuppression(b, s, n, t)", "i64[1,3] = {0,0,1}" });
+#undef X
+}
+
+TEST(random_numbers_repeat)
+{
+	WqArena *a = wq_arena_new();
+	const char *dims = "const d: i64[1] = {100000}";
+	const char *text = "y: f32[100000] = RandomUniform(d) <dtype=f32, low=-1, high=3, seed=7>";
+	const float *u = output(a, dims, text, "y")->data, *v = output(a, dims, text, "y")->data;
+	const float *n =
+		output(a, dims, "y: f32[100000] = RandomNormal(d) <dtype=f32, mean=2, scale=3, seed=7>", "y")->data;
+	double sum = 0, mean = 0, square = 0;
+	CHECK(!memcmp(u, v, 100000 * sizeof *u));
+	for (int i = 0; i < 100000; i++) {
+		CHECK(u[i] >= -1 && u[i] < 3);
+		sum += u[i];
+		mean += n[i];
+		square += (n[i] - 2) * (n[i] - 2);
+	}
+	CHECK(fabs(sum / 1e5 - 1) < 0.02);
+	CHECK(fabs(mean / 1e5 - 2) < 0.05);
+	CHECK(fabs(sqrt(square / 1e5) - 3) < 0.05);
+	wq_arena_free(a);
+}
+
 /* Large enough for several threads and blocks; checked against a plain sum. */
 TEST(large_reductions_are_exact)
 {
@@ -395,5 +567,6 @@ TEST(large_reductions_are_exact)
 TEST_MAIN(TEST_RUN(integers_wrap_and_never_trap) TEST_RUN(floats_keep_nan_zero_and_infinity)
 		  TEST_RUN(functions_are_accurate) TEST_RUN(powers_of_mixed_types) TEST_RUN(broadcasting_any_shape)
 			  TEST_RUN(casts) TEST_RUN(quantization) TEST_RUN(reductions) TEST_RUN(moves)
-				  TEST_RUN(indices_are_checked) TEST_RUN(selection)
-					  TEST_RUN(large_reductions_are_exact))
+				  TEST_RUN(indices_are_checked) TEST_RUN(selection) TEST_RUN(every_number_type)
+					  TEST_RUN(functions_in_every_float) TEST_RUN(samples_and_boxes)
+						  TEST_RUN(random_numbers_repeat) TEST_RUN(large_reductions_are_exact))
