@@ -5,47 +5,7 @@
  * (div, mod, min, max, bcast). Equal forms are interned once, so equality of handles is equality of expressions, as far as the
  * normal form sees it. An expression that grows too large becomes WQ_DIM_UNKNOWN: sizes that nobody can use stay cheap.
  */
-#include "ir/ir.h"
-
-enum { MAX_TERMS = 12, MAX_ATOMS = 4, MAX_WEIGHT = 256 };
-
-typedef enum { E_SUM, E_SYM, E_DIV, E_MOD, E_MIN, E_MAX, E_BCAST } ExprKind;
-
-typedef struct Term {
-	int64_t coef;
-	int n;
-	WqDim atom[MAX_ATOMS]; /* sorted; repeated for powers */
-} Term;
-
-typedef struct Poly {
-	int64_t c;
-	int n;
-	Term t[MAX_TERMS];
-} Poly;
-
-typedef struct Expr {
-	ExprKind kind;
-	int weight; /* symbols and operations in it */
-	int sym;
-	WqDim a, b;
-	Poly *p; /* E_SUM */
-	const char *key;
-} Expr;
-
-typedef struct Sym {
-	const char *name;
-	WqDim dim;
-	int64_t lo, hi;
-} Sym;
-
-struct WqDims {
-	WqArena *a;
-	WQ_VEC(Expr) e;
-	WQ_VEC(Sym) sym;
-	WqMap *exprs; /* key -> index + 1 */
-	WqMap *syms;  /* name -> index + 1 */
-	int fresh;
-};
+#include "ir/dim_expr.h"
 
 static struct WqDims *dims(WqModule *m)
 {
@@ -57,13 +17,6 @@ static struct WqDims *dims(WqModule *m)
 		m->dims = d;
 	}
 	return m->dims;
-}
-
-static const Expr *expr(const WqModule *m, WqDim d)
-{
-	int64_t i = -1 - d;
-	WQ_ASSERT(d < 0 && m && m->dims && i < m->dims->e.n);
-	return &m->dims->e.v[i];
 }
 
 static WqDim intern(WqModule *m, const char *key, const Expr *e)
@@ -140,7 +93,7 @@ static bool add_over(int64_t a, int64_t b, int64_t *r)
 	return __builtin_add_overflow(a, b, r) || *r > WQ_DIM_INF || *r < -WQ_DIM_INF;
 }
 
-static void poly_of(const WqModule *m, WqDim d, Poly *p)
+void wq_poly_of(const WqModule *m, WqDim d, Poly *p)
 {
 	if (d >= 0) {
 		*p = (Poly){ .c = d };
@@ -300,8 +253,8 @@ static WqDim add_scaled(WqModule *m, WqDim a, WqDim b, int64_t f)
 		return wq_dim_const(m, r);
 	}
 	Poly pa, pb;
-	poly_of(m, a, &pa);
-	poly_of(m, b, &pb);
+	wq_poly_of(m, a, &pa);
+	wq_poly_of(m, b, &pb);
 	for (int i = -1; i < pb.n; i++) {
 		Term t = i < 0 ? (Term){ .coef = pb.c } : pb.t[i];
 		if (mul_over(t.coef, f, &t.coef) || !poly_add_term(&pa, &t))
@@ -326,15 +279,9 @@ WqDim wq_dim_mul(WqModule *m, WqDim a, WqDim b)
 		return r;
 	}
 	Poly pa, pb, r;
-	poly_of(m, a, &pa);
-	poly_of(m, b, &pb);
+	wq_poly_of(m, a, &pa);
+	wq_poly_of(m, b, &pb);
 	return poly_mul(&pa, &pb, &r) ? poly_dim(m, &r) : WQ_DIM_UNKNOWN;
-}
-
-static int64_t floordiv(int64_t a, int64_t b)
-{
-	int64_t q = a / b;
-	return q - (a % b != 0 && (a < 0) != (b < 0));
 }
 
 /* t / d as a term, if d's atoms and factor divide it. */
@@ -379,7 +326,7 @@ static void poly_split(const Poly *p, const Term *d, Poly *q, Poly *r)
 static bool divisor(const WqModule *m, WqDim b, Term *t)
 {
 	Poly p;
-	poly_of(m, b, &p);
+	wq_poly_of(m, b, &p);
 	if (p.n == 0 && p.c != 0)
 		*t = (Term){ .coef = p.c };
 	else if (p.n == 1 && p.c == 0)
@@ -402,7 +349,7 @@ WqDim wq_dim_floordiv(WqModule *m, WqDim a, WqDim b)
 		return wq_dim_const(m, floordiv(ca, cb));
 	Poly p, q, r;
 	Term d;
-	poly_of(m, a, &p);
+	wq_poly_of(m, a, &p);
 	if (!divisor(m, b, &d))
 		return binary(m, E_DIV, a, b);
 	poly_split(&p, &d, &q, &r);
@@ -433,7 +380,7 @@ WqDim wq_dim_mod(WqModule *m, WqDim a, WqDim b)
 		return r;
 	if (divisor(m, b, &d)) {
 		Poly p, qq, rr;
-		poly_of(m, a, &p);
+		wq_poly_of(m, a, &p);
 		poly_split(&p, &d, &qq, &rr);
 		a = poly_dim(m, &rr);
 		if (d.n == 0 && d.coef > 0 && wq_dim_lo(m, a) >= 0 && wq_dim_hi(m, a) < d.coef)
@@ -483,147 +430,4 @@ WqDim wq_dim_bcast(WqModule *m, WqDim a, WqDim b)
 	if (wq_dim_lo(m, b) > 1)
 		return b;
 	return binary(m, E_BCAST, a, b);
-}
-
-/* ---- bounds: interval arithmetic, saturating at +-inf ----------------------------------------- */
-
-typedef struct Range {
-	int64_t lo, hi;
-} Range;
-
-static int64_t sat(__int128 v) { return v > WQ_DIM_INF ? WQ_DIM_INF : v < -WQ_DIM_INF ? -WQ_DIM_INF : (int64_t)v; }
-static int64_t smul(int64_t a, int64_t b) { return sat((__int128)a * b); }
-
-static Range range_mul(Range a, Range b)
-{
-	int64_t v[4] = { smul(a.lo, b.lo), smul(a.lo, b.hi), smul(a.hi, b.lo), smul(a.hi, b.hi) };
-	Range r = { v[0], v[0] };
-	for (int i = 1; i < 4; i++) {
-		r.lo = v[i] < r.lo ? v[i] : r.lo;
-		r.hi = v[i] > r.hi ? v[i] : r.hi;
-	}
-	return r;
-}
-
-static Range range(const WqModule *m, WqDim d);
-
-static Range range_sum(const WqModule *m, const Poly *p)
-{
-	Range r = { p->c, p->c };
-	for (int i = 0; i < p->n; i++) {
-		Range t = { p->t[i].coef, p->t[i].coef };
-		for (int j = 0; j < p->t[i].n; j++)
-			t = range_mul(t, range(m, p->t[i].atom[j]));
-		r.lo = sat((__int128)r.lo + t.lo);
-		r.hi = sat((__int128)r.hi + t.hi);
-	}
-	return r;
-}
-
-static Range range(const WqModule *m, WqDim d)
-{
-	if (d >= 0)
-		return (Range){ d, d };
-	if (d == WQ_DIM_UNKNOWN)
-		return (Range){ 0, WQ_DIM_INF };
-	const Expr *e = expr(m, d);
-	if (e->kind == E_SYM)
-		return (Range){ m->dims->sym.v[e->sym].lo, m->dims->sym.v[e->sym].hi };
-	if (e->kind == E_SUM)
-		return range_sum(m, e->p);
-	Range a = range(m, e->a), b = range(m, e->b);
-	switch (e->kind) {
-	case E_DIV:
-		if (b.lo <= 0)
-			return (Range){ a.lo < 0 ? -WQ_DIM_INF : 0, a.hi > 0 ? a.hi : WQ_DIM_INF };
-		return (Range){ floordiv(a.lo, a.lo < 0 ? b.lo : b.hi), floordiv(a.hi, a.hi < 0 ? b.hi : b.lo) };
-	case E_MOD:
-		return b.lo > 0 ? (Range){ 0, b.hi - 1 } : (Range){ -WQ_DIM_INF, WQ_DIM_INF };
-	case E_MIN:
-		return (Range){ a.lo < b.lo ? a.lo : b.lo, a.hi < b.hi ? a.hi : b.hi };
-	case E_MAX:
-		return (Range){ a.lo > b.lo ? a.lo : b.lo, a.hi > b.hi ? a.hi : b.hi };
-	default:
-		return (Range){ a.lo < b.lo ? a.lo : b.lo, a.hi > b.hi ? a.hi : b.hi };
-	}
-}
-
-int64_t wq_dim_lo(const WqModule *m, WqDim d) { return range(m, d).lo; }
-int64_t wq_dim_hi(const WqModule *m, WqDim d) { return range(m, d).hi; }
-
-/* ---- evaluation ------------------------------------------------------------------------------- */
-
-bool wq_dim_eval(const WqModule *m, WqDim d, const int64_t *bind, int n_bind, int64_t *out)
-{
-	if (d >= 0) {
-		*out = d;
-		return true;
-	}
-	if (d == WQ_DIM_UNKNOWN)
-		return false;
-	const Expr *e = expr(m, d);
-	int64_t a, b;
-	if (e->kind == E_SYM) {
-		if (e->sym >= n_bind || bind[e->sym] < 0)
-			return false;
-		*out = bind[e->sym];
-		return true;
-	}
-	if (e->kind == E_SUM) {
-		int64_t sum = e->p->c;
-		for (int i = 0; i < e->p->n; i++) {
-			int64_t t = e->p->t[i].coef;
-			for (int j = 0; j < e->p->t[i].n; j++) {
-				if (!wq_dim_eval(m, e->p->t[i].atom[j], bind, n_bind, &a))
-					return false;
-				t = smul(t, a);
-			}
-			sum = sat((__int128)sum + t);
-		}
-		*out = sum;
-		return true;
-	}
-	if (!wq_dim_eval(m, e->a, bind, n_bind, &a) || !wq_dim_eval(m, e->b, bind, n_bind, &b))
-		return false;
-	if ((e->kind == E_DIV || e->kind == E_MOD) && b == 0)
-		return false;
-	*out = e->kind == E_DIV   ? floordiv(a, b)
-	       : e->kind == E_MOD ? a - floordiv(a, b) * b
-	       : e->kind == E_MIN ? (a < b ? a : b)
-	       : e->kind == E_MAX ? (a > b ? a : b)
-				  : (a == 1 ? b : a);
-	return true;
-}
-
-/* ---- structure, for printing and code ------------------------------------------------------------ */
-
-int wq_dim_num_terms(const WqModule *m, WqDim d)
-{
-	Poly p;
-	poly_of(m, d, &p);
-	return p.n + (p.c != 0 || p.n == 0);
-}
-
-int wq_dim_term(const WqModule *m, WqDim d, int i, int64_t *coef, WqDim *atoms)
-{
-	Poly p;
-	poly_of(m, d, &p);
-	if (i == p.n) {
-		*coef = p.c;
-		return 0;
-	}
-	*coef = p.t[i].coef;
-	memcpy(atoms, p.t[i].atom, sizeof p.t[i].atom);
-	return p.t[i].n;
-}
-
-const char *wq_dim_call(const WqModule *m, WqDim d, WqDim *a, WqDim *b)
-{
-	static const char *const name[] = { [E_DIV] = "div", [E_MOD] = "mod", [E_MIN] = "min", [E_MAX] = "max", [E_BCAST] = "bcast" };
-	const Expr *e = expr(m, d);
-	if (e->kind == E_SUM || e->kind == E_SYM)
-		return NULL;
-	*a = e->a;
-	*b = e->b;
-	return name[e->kind];
 }
