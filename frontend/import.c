@@ -393,6 +393,10 @@ static void import_main(Importer *im, const Onnx__GraphProto *gp)
 	for (size_t i = 0; i < gp->n_input; i++) {
 		if (!gp->input[i]->name || !*gp->input[i]->name)
 			wq_fail(WQ_EINPUT, "graph input %zu has no name", i);
+		if (!wq_map_get(initialized, gp->input[i]->name))
+			import_bare_dims(im, gp->input[i]->type);
+	}
+	for (size_t i = 0; i < gp->n_input; i++) {
 		const WqType *given = given_type(im, gp->input[i]->name);
 		if (given)
 			import_dims_from(im, gp->input[i]->type, given);
@@ -436,6 +440,7 @@ static void import_model(Importer *im)
 	im->unsupported = wq_map_new(im->tmp);
 	im->origins = wq_map_new(im->tmp);
 	im->dim_names = wq_map_new(im->tmp);
+	im->bare_dims = wq_map_new(im->tmp);
 	im->max_nodes = 100000 + 16 * (int64_t)p->graph->n_node;
 	import_dim_options(im);
 	scope_push(im, &scope, NULL, im->m->main);

@@ -42,6 +42,7 @@ struct Importer {
 	WqMap *unsupported; /* text -> Unsupported * */
 	WqMap *origins;     /* initializer name -> the TensorProto that has it */
 	WqMap *dim_names;   /* dim_param -> DimName */
+	WqMap *bare_dims;   /* dim_params that are a whole dimension of some graph input, so that running knows them */
 	WqValue *poison;    /* result of a node that was refused: what uses it is skipped */
 	WqValue *absent;    /* a function's input that the call left out */
 	unsigned first_id;  /* nodes made for the current ONNX node have ids from here */
@@ -70,6 +71,7 @@ const char *node_domain(const char *domain); /* "ai.onnx" and NULL are "" */
 bool import_type(Importer *im, const Onnx__TypeProto *t, const char *what, WqType *out);
 void import_dim_options(Importer *im);  /* --dim */
 void import_dims_from(Importer *im, const Onnx__TypeProto *t, const WqType *actual); /* N of [N,3] given as [2,3] is 2 */
+void import_bare_dims(Importer *im, const Onnx__TypeProto *t);
 void import_check_dim_options(Importer *im); /* every --dim was used */
 
 /* ---- sort.c ---- */

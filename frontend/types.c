@@ -28,7 +28,8 @@ static WqDim dim_of_name(Importer *im, const char *param)
 	return d->fixed ? d->value : d->dim;
 }
 
-/* The expression with names that --dim fixes replaced by their numbers. */
+/* The expression with names that --dim fixes replaced by their numbers. NULL if running could not tell what a name is, as no
+ * graph input has it alone. */
 static const char *bind_names(Importer *im, const char *s)
 {
 	WqStr b = { .a = im->tmp };
@@ -39,10 +40,13 @@ static const char *bind_names(Importer *im, const char *s)
 			n++;
 		const char *word = wq_strndup(im->tmp, s, n);
 		DimName *d = n ? dim_name(im, word) : NULL;
+		bool symbol = n && !isdigit((unsigned char)*s) && s[n] != '(';
 		if (d)
 			d->used = true;
 		if (d && d->fixed)
 			wq_str_printf(&b, "%lld", (long long)d->value);
+		else if (symbol && !wq_map_get(im->bare_dims, word))
+			return NULL;
 		else
 			wq_str_write(&b, s, n ? n : 1);
 		s += n ? n : 1;
@@ -59,6 +63,8 @@ static bool dim_of_expression(Importer *im, const char *s, WqDim *out)
 		if (!is_name_char(*p) && !strchr("+-*/%(), ", *p))
 			return false;
 	const char *text = bind_names(im, s);
+	if (!text)
+		return false;
 	WqTry t;
 	if (!WQ_TRY(&t)) {
 		if (t.err.code != WQ_EINPUT)
@@ -172,6 +178,16 @@ void import_check_dim_options(Importer *im)
 		wq_fail(WQ_EINPUT, "--dim %s: no graph input has a dimension of that name (the model has:%s)", name,
 			b.n ? b.s : " none");
 	}
+}
+
+void import_bare_dims(Importer *im, const Onnx__TypeProto *t)
+{
+	if (!t || t->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE || !t->tensor_type->shape)
+		return;
+	const Onnx__TensorShapeProto *s = t->tensor_type->shape;
+	for (size_t i = 0; i < s->n_dim; i++)
+		if (s->dim[i]->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM && s->dim[i]->dim_param)
+			wq_map_put(im->bare_dims, s->dim[i]->dim_param, im);
 }
 
 void import_dims_from(Importer *im, const Onnx__TypeProto *t, const WqType *actual)

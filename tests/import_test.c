@@ -62,6 +62,7 @@ static const OnnxCase cases[] = {
 	{ "dims, spelled as one", HEAD "g (float[\"N * 2\",3] x) => (int64[2] y) { y = Shape(x) }", 0, "y i64[2] {4 3}", { { "N", 2, false } } },
 	{ "dims, as exporters write them", HEAD "g (float[\"floor(N/2)\",\"(N - 1)//2 + 1\",\"Max(1, N)\",\"N % 3\",\"odd name!\"] x) => (int64[5] y) { y = Shape(x) }", 0,
 		"y i64[5] {3 3 6 0 9}", { { "N", 6, false }, { "odd name!", 9, false } } },
+	{ "dims that are no expression, as nothing tells N", HEAD "g (float[\"N * 2\",\"(N - 1)//2 + 1\"] x) => (int64[2] y) { y = Shape(x) }", 0, "y i64[2] {1 1}" },
 	{ "no such dim", HEAD "g (float[N] x) => (float[N] y) { y = Neg(x) }", WQ_EINPUT, "--dim K: no graph input", { { "K", 2, false } } },
 
 	/* ---- functions */
