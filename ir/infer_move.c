@@ -89,7 +89,7 @@ static WqDim rest_of(const WqInfer *x, const WqType *in, const WqType *out, int 
 		if (i == hole)
 			continue;
 		int j = 0;
-		while (j < in->rank && (used[j] || in->dim[j] != out->dim[i] || in->dim[j] == 0))
+		while (j < in->rank && (used[j] || in->dim[j] != out->dim[i]))
 			j++;
 		if (j < in->rank)
 			used[j] = true;

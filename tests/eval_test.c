@@ -299,6 +299,7 @@ TEST(moves)
 	    { "const a: i32[2] = {1,2}\nconst p: i64[2] = {-2,-1}", "y: i32[0] = Pad(a, p)", "!negative padding" },
 	    { "const a: i32[0,3] = {}\nconst s: i64[2] = {3,0}", "y: i32[3,0] = Reshape(a, s) <allowzero=1>",
 	      "i32[3,0] = {}" },
+	    { "const a: i32[0,3] = {}\nconst s: i64[2] = {0,-1}", "y: i32[0,3] = Reshape(a, s)", "i32[0,3] = {}" },
 	    { "const a: i32[4] = {1,2,3,4}\nconst s: i64[2] = {3,-1}", "y: i32[3,1] = Reshape(a, s)",
 	      "!do not divide" },
 	    { "const a: i32[2,1] = {1,2}\nconst s: i64[3] = {2,1,2}", "y: i32[2,2,2] = Expand(a, s)",
