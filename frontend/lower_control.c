@@ -166,7 +166,8 @@ static WqGraph *body_import(LoopBody *b, Carried *c)
 /* Takes a body away that is to be imported again. */
 static void body_discard(WqGraph *g)
 {
-	g->outputs.n = 0;
+	while (g->outputs.n)
+		wq_output_drop(g, g->outputs.n - 1);
 	while (g->last)
 		wq_node_remove(g->last);
 	for (int i = 0; i < g->inputs.n; i++)

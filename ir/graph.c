@@ -71,6 +71,14 @@ void wq_output(WqGraph *g, const char *name, WqValue *v)
 {
 	WqOutput o = { wq_strdup(g->mod->arena, name), v };
 	WQ_PUSH(g->mod->arena, g->outputs, o);
+	v->n_output++;
+}
+
+void wq_output_drop(WqGraph *g, int i)
+{
+	g->outputs.v[i].value->n_output--;
+	memmove(&g->outputs.v[i], &g->outputs.v[i + 1], (size_t)(g->outputs.n - i - 1) * sizeof(WqOutput));
+	g->outputs.n--;
 }
 
 /* A small integer constant's elements, for shape rules. */
@@ -152,24 +160,8 @@ void wq_value_rename(WqValue *v, const char *name)
 	wq_map_put(m->values, v->name, v);
 }
 
-bool wq_value_is_output(const WqValue *v)
-{
-	/* A value may also leave through a nested graph that sees it. */
-	return wq_value_num_uses(v) > v->uses.n;
-}
-
-static int output_uses(const WqGraph *g, const WqValue *v)
-{
-	int k = 0;
-	for (int i = 0; i < g->outputs.n; i++)
-		k += g->outputs.v[i].value == v;
-	for (const WqNode *n = g->first; n; n = n->next)
-		for (int i = 0; i < n->n_body; i++)
-			k += output_uses(n->body[i], v);
-	return k;
-}
-
-int wq_value_num_uses(const WqValue *v) { return v->uses.n + output_uses(v->graph, v); }
+bool wq_value_is_output(const WqValue *v) { return v->n_output > 0; }
+int wq_value_num_uses(const WqValue *v) { return v->uses.n + v->n_output; }
 
 bool wq_value_const_i64s(const WqValue *v, int *n, const int64_t **out, WqArena *a)
 {
@@ -230,8 +222,11 @@ void wq_node_set_in(WqNode *n, int i, WqValue *v)
 static void replace_outputs(WqGraph *g, WqValue *old, WqValue *with)
 {
 	for (int i = 0; i < g->outputs.n; i++)
-		if (g->outputs.v[i].value == old)
+		if (g->outputs.v[i].value == old) {
 			g->outputs.v[i].value = with;
+			old->n_output--;
+			with->n_output++;
+		}
 	WQ_FOR_NODES(n, g)
 		for (int i = 0; i < n->n_body; i++)
 			replace_outputs(n->body[i], old, with);
@@ -245,7 +240,8 @@ void wq_value_replace(WqValue *old, WqValue *with)
 		WqUse u = old->uses.v[old->uses.n - 1];
 		wq_node_set_in(u.node, u.index, with);
 	}
-	replace_outputs(old->graph, old, with);
+	if (old->n_output)
+		replace_outputs(old->graph, old, with);
 }
 
 /* ---- nodes ---------------------------------------------------------------------------------------- */
@@ -471,7 +467,9 @@ void wq_node_remove(WqNode *n)
 	for (int i = 0; i < n->n_in; i++)
 		use_drop(n->in[i], n, i);
 	/* Nested graphs go too: what they used is used no longer. */
-	for (int i = 0; i < n->n_body; i++)
+	for (int i = 0; i < n->n_body; i++) {
+		while (n->body[i]->outputs.n)
+			wq_output_drop(n->body[i], n->body[i]->outputs.n - 1);
 		while (n->body[i]->last) {
 			WqNode *last = n->body[i]->last;
 			for (int j = 0; j < last->n_out; j++)
@@ -479,6 +477,7 @@ void wq_node_remove(WqNode *n)
 					last->out[j]->uses.n = 0;
 			wq_node_remove(last);
 		}
+	}
 	for (int i = 0; i < n->n_out; i++)
 		if (n->out[i])
 			wq_map_put(n->graph->mod->values, n->out[i]->name, NULL);

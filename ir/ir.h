@@ -119,6 +119,7 @@ struct WqValue {
 	WqOrigin origin;      /* constants */
 	const WqDim *sym;     /* small integer tensors whose elements are known expressions; else NULL */
 	WQ_VEC(WqUse) uses;   /* operands of nodes; graph outputs are not among them: see wq_value_is_output */
+	int n_output;         /* how many outputs it is, of its graph and nested ones; kept by wq_output and what changes outputs */
 };
 
 struct WqNode {
@@ -168,6 +169,7 @@ WqGraph *wq_graph_new(WqGraph *parent); /* a nested graph, to be given to a node
 
 WqValue *wq_input(WqGraph *g, const char *name, const WqType *t);
 void wq_output(WqGraph *g, const char *name, WqValue *v);
+void wq_output_drop(WqGraph *g, int i); /* those after it move down */
 /* A constant over data that lives as long as the module. name NULL: a fresh one. */
 WqValue *wq_const(WqGraph *g, const char *name, const WqTensor *t);
 /* Constants from numbers. */

@@ -171,10 +171,34 @@ static void check_graph(Verifier *v, const WqGraph *g)
 	}
 }
 
+static void count_outputs(const WqGraph *g, WqMap *count)
+{
+	for (int i = 0; i < g->outputs.n; i++) {
+		const char *name = g->outputs.v[i].value->name;
+		wq_map_put(count, name, (void *)((intptr_t)wq_map_get(count, name) + 1));
+	}
+	WQ_FOR_NODES(n, g)
+		for (int i = 0; i < n->n_body; i++)
+			count_outputs(n->body[i], count);
+}
+
+/* Every value knows how many outputs it is. */
+static void check_outputs(Verifier *v)
+{
+	WqMap *count = wq_map_new(v->out->a);
+	count_outputs(v->m->main, count);
+	for (int i = 0; i < wq_map_len(v->m->values); i++) {
+		const WqValue *x = wq_map_at(v->m->values, i, NULL);
+		if (x && x->n_output != (intptr_t)wq_map_get(count, x->name))
+			fault(v, "'%s' is said to be %d outputs", x->name, x->n_output);
+	}
+}
+
 bool wq_verify(const WqModule *m, WqStr *out)
 {
 	Verifier v = { m, out, true, WQ_NEW_N(out->a, int, m->next_id + 1) };
 	number(&v, m->main, 0);
 	check_graph(&v, m->main);
+	check_outputs(&v);
 	return v.fine;
 }

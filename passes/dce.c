@@ -92,14 +92,12 @@ static void drop_result(Dce *x, WqNode *n, int i)
 	x->changes++;
 }
 
-static void drop_output(WqGraph *g, int i) { drop_at(g->outputs.v, &g->outputs.n, i, sizeof *g->outputs.v); }
-
 static void shrink_if(Dce *x, WqNode *n)
 {
 	for (int i = n->n_out - 1; i >= 0; i--)
 		if (!wanted(x, n, i)) {
 			for (int b = 0; b < n->n_body; b++)
-				drop_output(n->body[b], i);
+				wq_output_drop(n->body[b], i);
 			drop_result(x, n, i);
 		}
 }
@@ -117,7 +115,7 @@ static void drop_carried(Dce *x, WqNode *n, int i)
 {
 	WqGraph *g = n->body[0];
 	drop_result(x, n, i);
-	drop_output(g, 1 + i);
+	wq_output_drop(g, 1 + i);
 	wq_map_put(x->m->values, g->inputs.v[2 + i]->name, NULL);
 	drop_at(g->inputs.v, &g->inputs.n, 2 + i, sizeof *g->inputs.v);
 	for (int k = 2 + i; k < g->inputs.n; k++)
@@ -135,7 +133,7 @@ static void shrink_loop(Dce *x, WqNode *n)
 		if (wanted(x, n, i))
 			continue;
 		if (i >= carried) {
-			drop_output(n->body[0], 1 + i);
+			wq_output_drop(n->body[0], 1 + i);
 			drop_result(x, n, i);
 		} else if (idle(n->body[0], i)) {
 			drop_carried(x, n, i);

@@ -107,7 +107,6 @@ static bool take_branch(WqNode *n)
 				v->graph = n->graph;
 			wq_value_replace(n->out[i], v);
 		}
-	body->outputs.n = 0;
 	wq_node_remove(n);
 	return true;
 }
