@@ -302,19 +302,22 @@ static void name_unknowns(WqModule *m, const WqInfer *x, WqType *t)
 			t->dim[i] = wq_dim_fresh(m, "u", 0, hi);
 }
 
-static void finish(WqNode *n, int n_out, WqNode *before, const WqInfer *x)
+/* names: of the results, NULL for one that is not there; NULL: all are, under fresh names. */
+static void finish(WqNode *n, int n_out, const char *const *names, WqNode *before, const WqInfer *x)
 {
 	WqModule *m = n->graph->mod;
 	n->n_out = n_out;
 	n->out = WQ_NEW_N(m->arena, WqValue *, n_out + 1);
 	for (int i = 0; i < n_out; i++) {
+		if (names && !names[i])
+			continue;
 		WqType t = x->out[i];
 		name_unknowns(m, x, &t);
-		n->out[i] = value_new(n->graph, NULL, &t);
+		n->out[i] = value_new(n->graph, names ? names[i] : NULL, &t);
 		n->out[i]->def = n;
 		n->out[i]->index = i;
 	}
-	if (x->out_sym && n_out > 0)
+	if (x->out_sym && n_out > 0 && n->out[0])
 		n->out[0]->sym = x->out_sym;
 	for (int i = 0; i < n->n_in; i++)
 		use_add(n->in[i], n, i);
@@ -326,7 +329,7 @@ void wq_node_finish(WqNode *n, int n_out, WqNode *before)
 	WqInfer x;
 	wq_infer_init(&x, n, n_out, n->graph->mod->arena);
 	wq_infer(&x);
-	finish(n, n_out, before, &x);
+	finish(n, n_out, NULL, before, &x);
 }
 
 void wq_node_finish_as(WqNode *n, int n_out, const char *const *names, const WqType *types)
@@ -340,12 +343,7 @@ void wq_node_finish_as(WqNode *n, int n_out, const char *const *names, const WqT
 			wq_infer_fail(&x, "result '%s': %s", names[i], why);
 		x.out[i] = types[i];
 	}
-	finish(n, n_out, NULL, &x);
-	for (int i = 0; i < n_out; i++)
-		if (names[i])
-			wq_value_rename(n->out[i], names[i]);
-		else
-			n->out[i] = NULL;
+	finish(n, n_out, names, NULL, &x);
 }
 
 /* A node that would return its operand as it is. */
@@ -429,7 +427,7 @@ WqValue *wq_node_value(WqNode *n, WqNode *before)
 	WqValue *known = before ? NULL : known_elements(n, &x);
 	if (known)
 		return known;
-	finish(n, 1, before, &x);
+	finish(n, 1, NULL, before, &x);
 	return n->out[0];
 }
 

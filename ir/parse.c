@@ -165,7 +165,7 @@ static WqDim dim(Parser *p)
 	bad(p, "%s", t.err.text);
 }
 
-static WqType type(Parser *p)
+static WqType type_in(Parser *p, bool inner)
 {
 	WqType t = { .kind = WQ_TENSOR };
 	if (++p->depth > WQ_MAX_DEPTH)
@@ -173,7 +173,7 @@ static WqType type(Parser *p)
 	bool seq = eat(p, "seq"), opt = !seq && eat(p, "opt");
 	if (seq || opt) {
 		want(p, "(");
-		WqType e = type(p);
+		WqType e = type_in(p, true);
 		want(p, ")");
 		p->depth--;
 		return wq_type_wrap(p->m, seq ? WQ_SEQUENCE : WQ_OPTIONAL, &e);
@@ -196,10 +196,13 @@ static WqType type(Parser *p)
 			want(p, ",");
 		if (t.rank == WQ_MAX_RANK)
 			bad(p, "more than %d dimensions", WQ_MAX_RANK);
-		t.dim[t.rank++] = dim(p);
+		/* only elements of sequences leave a size open: a tensor's has a name */
+		t.dim[t.rank++] = inner && eat(p, "?") ? WQ_DIM_UNKNOWN : dim(p);
 	}
 	return t;
 }
+
+static WqType type(Parser *p) { return type_in(p, false); }
 
 /* ---- constants ---------------------------------------------------------------------------------- */
 

@@ -144,6 +144,25 @@ TEST(text_names_like_words)
 	wq_module_free(m);
 }
 
+/* Names of the text may look like those that the compiler makes, and an element of a sequence may leave its sizes open. */
+TEST(text_names_and_open_sizes)
+{
+	static const char src[] = "model \"\"\n"
+				  "const n: i64[] = {1}\n"
+				  "graph (x: f32[1,1,4,4], q: seq(f32[?,2])) {\n"
+				  "  v6: f32[1,1,2,2], v5: i64[1,1,2,2] = MaxPool(x) <kernel=[3, 3]>\n"
+				  "  v4: f32[1,1,2,2], _ = MaxPool(x) <kernel=[3, 3]>\n"
+				  "  v9: f32[1,1,2,2] = Add(v6, v4)\n"
+				  "  return v9, v5, q\n"
+				  "}\n";
+	WqModule *m = wq_parse("t", src, sizeof src - 1, (WqMapped){ 0 });
+	WqStr out = { .a = m->arena }, faults = { .a = m->arena };
+	wq_print(m, &out, NULL, 64);
+	CHECK_MSG(strstr(out.s, strstr(src, "graph")), "printed:\n%s", out.s);
+	CHECK(wq_verify(m, &faults));
+	wq_module_free(m);
+}
+
 TEST(text_data_beside)
 {
 	static const char src[] = "model \"\"\nconst w: f32[4] = {1, 2, 3, 4}\ngraph () {\n  return w\n}\n";
@@ -197,5 +216,5 @@ TEST(verifier_reports_all)
 }
 
 TEST_MAIN(TEST_RUN(dims_normal_form) TEST_RUN(dims_evaluate_as_their_text_says) TEST_RUN(dims_bounds) TEST_RUN(dims_hostile)
-	  TEST_RUN(text_round_trip) TEST_RUN(text_names_like_words) TEST_RUN(text_data_beside)
+	  TEST_RUN(text_round_trip) TEST_RUN(text_names_like_words) TEST_RUN(text_names_and_open_sizes) TEST_RUN(text_data_beside)
 	  TEST_RUN(text_errors_have_a_place) TEST_RUN(verifier_reports_all))
