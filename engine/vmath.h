@@ -14,6 +14,7 @@
 /* A function whose loops are compiled for several vector widths and chosen at load time. Sanitizers and ifuncs do not
  * mix. */
 #if defined(__x86_64__) && defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && \
+	!defined(WQ_COVERAGE) && \
 	((defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12))
 #define WQ_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else

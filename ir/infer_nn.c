@@ -63,8 +63,12 @@ static WqDim window_out(const WqInfer *x, const WqWindow *w, int d, WqDim in)
 	int64_t begin = valid ? 0 : w->begin[d], end = valid ? 0 : w->end[d];
 	WqDim room = wq_dim_add(m, in, num(x, begin + end - wq_window_extent(w, d)));
 	WqDim n = wq_dim_add(m, ceil ? wq_dim_ceildiv(m, room, stride) : wq_dim_floordiv(m, room, stride), num(x, 1));
-	if (ceil) /* no window begins in the padding at the end */
-		n = wq_dim_min(m, n, wq_dim_ceildiv(m, wq_dim_add(m, in, num(x, begin)), stride));
+	if (ceil) { /* one window less if the last would begin in the padding at the end */
+		WqDim begun = wq_dim_ceildiv(m, wq_dim_add(m, in, num(x, begin)), stride);
+		if (end > wq_window_extent(w, d)) /* more than one might: all but one stay */
+			begun = wq_dim_max(m, begun, wq_dim_sub(m, n, num(x, 1)));
+		n = wq_dim_min(m, n, begun);
+	}
 	return n;
 }
 

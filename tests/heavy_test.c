@@ -1,5 +1,5 @@
-/* heavy_test: products, windows and attention: plain C against oneDNN, both against naive loops, the same bits on any number
- * of threads, and values that lie channels-last. */
+/* heavy_test: products and windows: plain C against oneDNN, the same bits on any number of threads, sizes as expressions, and
+ * values that lie channels-last. */
 #include "tests/eval.h"
 #include "tests/test.h"
 
@@ -166,6 +166,147 @@ TEST(axes_of_one_do_not_matter)
 	wq_module_free(m);
 }
 
+/* ---- sizes as expressions --------------------------------------------------------------------------------- */
+
+/* An operator on an input of named sizes: at every size, the result has the shape that its type's expressions say. */
+static void check_expressions(WqModule *m, const char *what, int rank, const int64_t *least, Rng *r)
+{
+	WqGraph *g = m->main;
+	WqEngine *e = wq_engine_new(m, &(WqEngineOptions){ .threads = 1, .plain = true });
+	for (int k = 0; k < 6; k++) {
+		int64_t dim[WQ_MAX_RANK], *bind = WQ_NEW_N(m->arena, int64_t, wq_dim_num_syms(m) + 1), want;
+		memset(bind, -1, (size_t)wq_dim_num_syms(m) * sizeof *bind);
+		for (int d = 0; d < rank; d++) {
+			int sym;
+			dim[d] = least[d] + rng_below(r, 7);
+			if (wq_dim_is_sym(m, g->inputs.v[0]->type.dim[d], &sym))
+				bind[sym] = dim[d];
+			else
+				dim[d] = g->inputs.v[0]->type.dim[d];
+		}
+		WqRt *x = wq_rt_borrow(random_tensor(m, r, WQ_F32, rank, dim)), *y;
+		wq_engine_run(e, &x, &y);
+		const WqType *t = &g->outputs.v[0].value->type;
+		CHECK_EQ(y->t.rank, t->rank);
+		for (int d = 0; d < t->rank; d++) {
+			WqStr s = { .a = m->arena };
+			wq_type_print(m, t, &s);
+			CHECK_MSG(wq_dim_eval(m, t->dim[d], bind, wq_dim_num_syms(m), &want) && want == y->t.dim[d],
+				"%s: %s: axis %d is %lld, the expression says %lld", what, s.s, d, (long long)y->t.dim[d], (long long)want);
+		}
+		wq_rt_unref(x);
+		wq_rt_unref(y);
+	}
+	wq_engine_free(e);
+}
+
+TEST(windows_of_symbolic_sizes)
+{
+	static const char *const pads[] = { "NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID" };
+	static const WqOp ops[] = { OP_Conv, OP_ConvTranspose, OP_MaxPool, OP_AveragePool };
+	Rng r = { 9 };
+	for (int i = 0; i < 4 * ROUNDS; i++) {
+		WqModule *m = wq_module_new("t");
+		Shape s = random_shape(&r);
+		WqOp op = ops[i % 4];
+		WqDim dim[5] = { wq_dim_sym(m, "N"), 4, wq_dim_sym(m, "H"), wq_dim_sym(m, "W"), wq_dim_sym(m, "D") };
+		int64_t least[5] = { 1, 4, 9, 9, 9 }, w[5] = { 4, 4, s.kernel[0], s.kernel[1], s.kernel[2] };
+		WqType t = wq_type_tensor(WQ_F32, 2 + s.n, dim);
+		bool windowed = op == OP_Conv || op == OP_ConvTranspose;
+		WqValue *v[2] = { wq_input(m->main, "x", &t), windowed ? weight(m, &r, WQ_F32, 2 + s.n, w) : NULL };
+		WqNode *n = wq_node_new(m->main, op, windowed ? 2 : 1, v);
+		set_window(n, &s, !windowed);
+		wq_set_s(n, "auto_pad", pads[rng_below(&r, 4)]);
+		if (!windowed)
+			wq_set_i(n, "ceil_mode", rng_below(&r, 2));
+		if (op == OP_ConvTranspose && rng_below(&r, 2))
+			wq_set_ints(n, "output_padding", s.n, (int64_t[]){ s.stride[0] - 1, s.stride[1] - 1, s.stride[2] - 1 });
+		wq_output(m->main, "y", finish(n));
+		check_expressions(m, wq_op(op)->name, 2 + s.n, least, &r);
+		wq_module_free(m);
+	}
+}
+
+/* With offsets of zero it is a convolution; of whole steps, a convolution of the shifted image. */
+TEST(deformed_by_nothing)
+{
+	static const WqDtype types[] = { WQ_F32, WQ_F64, WQ_F16 };
+	Rng r = { 10 };
+	for (int i = 0; i < 60; i++) {
+		WqModule *m = wq_module_new("t");
+		WqDtype t = types[i % 3];
+		Shape s = random_shape(&r);
+		int64_t group = 1 + rng_below(&r, 2), og = 1 + rng_below(&r, 2), taps = 1, w[5] = { 3 * group, 2 * og };
+		s.x[1] = 2 * og * group;
+		memcpy(w + 2, s.kernel, sizeof s.kernel);
+		for (int d = 0; d < s.n; d++)
+			taps *= s.kernel[d];
+		WqValue *v[5] = { wq_const(m->main, NULL, random_tensor(m, &r, t, 2 + s.n, s.x)), weight(m, &r, t, 2 + s.n, w) };
+		WqNode *conv = wq_node_new(m->main, OP_Conv, 2, v);
+		set_window(conv, &s, false);
+		wq_set_i(conv, "group", group);
+		wq_output(m->main, "conv", finish(conv));
+		int64_t off[5], mask[5];
+		memcpy(off, conv->out[0]->type.dim, sizeof off);
+		memcpy(mask, off, sizeof mask);
+		off[1] = og * taps * s.n;
+		mask[1] = og * taps;
+		WqTensor *ones = wq_tensor_new(m, t, 2 + s.n, mask);
+		for (int64_t k = 0; k < wq_tensor_count(ones); k++)
+			wq_tensor_set_f(ones, k, 1);
+		v[2] = wq_const(m->main, NULL, wq_tensor_new(m, t, 2 + s.n, off));
+		v[4] = rng_below(&r, 2) ? wq_const(m->main, NULL, ones) : NULL;
+		WqNode *n = wq_node_new(m->main, OP_DeformConv, 5, v);
+		set_window(n, &s, false);
+		wq_set_i(n, "group", group);
+		wq_set_i(n, "offset_group", og);
+		wq_output(m->main, "deform", finish(n));
+		WqArena *a = wq_arena_new();
+		WqRt **out = run_graph(a, m, NULL, true);
+		WqStr why = { .a = a };
+		CHECK_MSG(same_value(out[0], out[1], 1e-5, &why), "DeformConv: %s", why.s);
+		drop_all(out, 2);
+		wq_arena_free(a);
+		wq_module_free(m);
+	}
+}
+
+/* What a model may get wrong about an operator is told when it is built. */
+TEST(wrong_shapes_are_told)
+{
+	static const struct {
+		WqOp op;
+		int n, rank[3];
+		int64_t dim[3][4], group;
+		const char *why;
+	} cases[] = {
+		{ OP_MatMul, 2, { 2, 2 }, { { 2, 3 }, { 4, 5 } }, 0, "3 against 4" },
+		{ OP_MatMul, 2, { 0, 2 }, { { 0 }, { 4, 5 } }, 0, "scalar" },
+		{ OP_Conv, 2, { 2, 2 }, { { 2, 3 }, { 4, 5 } }, 1, "at least 3" },
+		{ OP_Conv, 2, { 4, 3 }, { { 1, 3, 5, 5 }, { 4, 3, 3 } }, 1, "the weight has 3 axes" },
+		{ OP_Conv, 2, { 4, 4 }, { { 1, 3, 5, 5 }, { 4, 2, 3, 3 } }, 1, "input channels" },
+		{ OP_Conv, 2, { 4, 4 }, { { 1, 3, 5, 5 }, { 4, 1, 3, 3 } }, 3, "do not divide" },
+		{ OP_Conv, 2, { 4, 4 }, { { 1, 3, 5, 5 }, { 4, 3, 7, 3 } }, 1, "larger than the padded input" },
+		{ OP_Conv, 2, { 4, 4 }, { { 1, 3, 5, 5 }, { 4, 3, 3, 3 } }, 0, "group is 0" },
+		{ OP_Conv, 3, { 4, 4, 1 }, { { 1, 3, 5, 5 }, { 4, 3, 3, 3 }, { 5 } }, 1, "bias" },
+		{ OP_ConvTranspose, 2, { 4, 4 }, { { 1, 3, 5, 5 }, { 4, 3, 3, 3 } }, 1, "input channels" },
+		{ OP_Attention, 3, { 4, 4, 3 }, { { 1, 2, 3, 4 }, { 1, 2, 3, 4 }, { 1, 2, 3 } }, 0, "not 4" },
+		{ OP_Attention, 3, { 4, 4, 4 }, { { 1, 3, 3, 4 }, { 1, 2, 3, 4 }, { 1, 2, 3, 4 } }, 0, "3 heads of q share 2" },
+		{ OP_Attention, 3, { 4, 4, 4 }, { { 1, 2, 3, 4 }, { 1, 2, 3, 5 }, { 1, 2, 3, 4 } }, 0, "head sizes" },
+	};
+	for (int i = 0; i < WQ_COUNTOF(cases); i++) {
+		WqModule *m = wq_module_new("t");
+		WqValue *v[3];
+		for (int k = 0; k < cases[i].n; k++)
+			v[k] = image(m, wq_sprintf(m->arena, "x%d", k), cases[i].rank[k], cases[i].dim[k]);
+		WqNode *n = wq_node_new(m->main, cases[i].op, cases[i].n, v);
+		if (cases[i].op == OP_Conv || cases[i].op == OP_ConvTranspose)
+			wq_set_i(n, "group", cases[i].group);
+		CHECK_ERROR(WQ_EINPUT, cases[i].why, wq_node_finish(n, 1, NULL));
+		wq_module_free(m);
+	}
+}
+
 /* ---- products ---------------------------------------------------------------------------------------------- */
 
 TEST(products)
@@ -311,88 +452,6 @@ TEST(sizes_may_change_between_runs)
 	wq_module_free(m);
 }
 
-/* ---- Attention ------------------------------------------------------------------------------------------------ */
-
-typedef struct Att {
-	int64_t B, Hq, Hk, Sq, Sk, D, Dv, window, offset[2], len[2];
-	bool causal, has_offset, has_len;
-	double softcap;
-	const WqTensor *q, *k, *v, *mask;
-} Att;
-
-static bool sees(const Att *s, int64_t b, int64_t h, int64_t i, int64_t j, double *bias)
-{
-	int64_t offset = s->has_offset ? s->offset[b] : 0;
-	*bias = 0;
-	if (s->mask) { /* [Hq, 1, Sk] */
-		if (s->mask->dtype == WQ_BOOL && !wq_tensor_get_i(s->mask, h * s->Sk + j))
-			return false;
-		*bias = s->mask->dtype == WQ_BOOL ? 0 : wq_tensor_get_f(s->mask, h * s->Sk + j);
-	}
-	return !(s->causal && j > i + offset) && !(s->window >= 0 && j <= i + offset - s->window) && !(s->has_len && j >= s->len[b]);
-}
-
-static double naive(const Att *s, int64_t b, int64_t h, int64_t i, int64_t d)
-{
-	int64_t kv = b * s->Hk + h / (s->Hq / s->Hk);
-	double sum = 0, y = 0;
-	for (int64_t j = 0; j < s->Sk; j++) {
-		double e = 0, bias;
-		if (!sees(s, b, h, i, j, &bias))
-			continue;
-		for (int64_t c = 0; c < s->D; c++)
-			e += wq_tensor_get_f(s->q, ((b * s->Hq + h) * s->Sq + i) * s->D + c) * wq_tensor_get_f(s->k, (kv * s->Sk + j) * s->D + c);
-		e /= sqrt((double)s->D);
-		if (s->softcap > 0)
-			e = s->softcap * tanh(e / s->softcap);
-		e = exp(e + bias);
-		sum += e;
-		y += e * wq_tensor_get_f(s->v, (kv * s->Sk + j) * s->Dv + d);
-	}
-	return sum > 0 ? y / sum : 0;
-}
-
-static void attention_once(Rng *r, WqDtype t)
-{
-	WqModule *m = wq_module_new("t");
-	Att s = { .B = 2, .Hk = 1 + rng_below(r, 2), .Sq = 1 + rng_below(r, 4), .Sk = 1 + rng_below(r, 7), .D = 1 + rng_below(r, 40),
-		.Dv = 1 + rng_below(r, 5), .window = rng_below(r, 5) - 1, .offset = { rng_below(r, 5) - 2, rng_below(r, 5) - 2 },
-		.len = { rng_below(r, 8), rng_below(r, 8) }, .causal = rng_below(r, 2), .has_offset = rng_below(r, 2),
-		.has_len = rng_below(r, 2), .softcap = rng_below(r, 2) ? 1.5 : 0 };
-	s.Hq = s.Hk * (1 + rng_below(r, 2));
-	s.q = random_tensor(m, r, t, 4, (int64_t[]){ s.B, s.Hq, s.Sq, s.D });
-	s.k = random_tensor(m, r, t, 4, (int64_t[]){ s.B, s.Hk, s.Sk, s.D });
-	s.v = random_tensor(m, r, t, 4, (int64_t[]){ s.B, s.Hk, s.Sk, s.Dv });
-	int mask = rng_below(r, 3);
-	s.mask = mask ? random_tensor(m, r, mask == 1 ? WQ_BOOL : t, 3, (int64_t[]){ s.Hq, 1, s.Sk }) : NULL;
-	WqValue *v[6] = { wq_const(m->main, NULL, s.q), wq_const(m->main, NULL, s.k), wq_const(m->main, NULL, s.v),
-		s.mask ? wq_const(m->main, NULL, s.mask) : NULL, s.has_offset ? wq_const_i64s(m->main, 2, s.offset) : NULL,
-		s.has_len ? wq_const_i64s(m->main, 2, s.len) : NULL };
-	WqNode *n = wq_node_new(m->main, OP_Attention, 6, v);
-	wq_set_i(n, "causal", s.causal);
-	wq_set_i(n, "window", s.window);
-	wq_set_f(n, "softcap", s.softcap);
-	wq_output(m->main, "y", finish(n));
-	WqArena *a = wq_arena_new();
-	WqRt **out = run_graph(a, m, NULL, false);
-	double tol = t == WQ_F16 ? 2e-3 : t == WQ_BF16 ? 2e-2 : t == WQ_F32 ? 1e-5 : 1e-12;
-	for (int64_t i = 0; i < s.B * s.Hq * s.Sq * s.Dv; i++) {
-		int64_t row = i / s.Dv, h = row / s.Sq;
-		double want = naive(&s, h / s.Hq, h % s.Hq, row % s.Sq, i % s.Dv), got = wq_tensor_get_f(&out[0]->t, i);
-		CHECK_MSG(fabs(want - got) <= tol * (1 + fabs(want)), "Attention %s: %.9g, naively %.9g", wq_dtype(t)->text, got, want);
-	}
-	drop_all(out, 1);
-	wq_arena_free(a);
-	wq_module_free(m);
-}
-
-TEST(attention)
-{
-	static const WqDtype types[] = { WQ_F32, WQ_F64, WQ_F16, WQ_BF16 };
-	Rng r = { 8 };
-	for (int i = 0; i < ROUNDS; i++)
-		attention_once(&r, types[i % 4]);
-}
-
-TEST_MAIN(TEST_RUN(convolutions) TEST_RUN(pools) TEST_RUN(axes_of_one_do_not_matter) TEST_RUN(products)
-	TEST_RUN(integer_products_wrap) TEST_RUN(images_keep_their_meaning) TEST_RUN(sizes_may_change_between_runs) TEST_RUN(attention))
+TEST_MAIN(TEST_RUN(convolutions) TEST_RUN(pools) TEST_RUN(axes_of_one_do_not_matter) TEST_RUN(windows_of_symbolic_sizes)
+	TEST_RUN(deformed_by_nothing) TEST_RUN(wrong_shapes_are_told) TEST_RUN(products) TEST_RUN(integer_products_wrap)
+		TEST_RUN(images_keep_their_meaning) TEST_RUN(sizes_may_change_between_runs))
