@@ -244,7 +244,13 @@ static WqValue *initializer_const(Importer *im, const char *name, const void *pr
 
 WqValue *import_tensor(Importer *im, const char *name, const Onnx__TensorProto *t)
 {
-	return initializer_const(im, name, t, onnx_tensor(im->model, im->m->arena, t));
+	const char *key = im->depth ? wq_sprintf(im->tmp, "%p", (const void *)t) : NULL;
+	WqTensor *data = key ? wq_map_get(im->tensors, key) : NULL;
+	if (!data)
+		data = onnx_tensor(im->model, im->m->arena, t);
+	if (key)
+		wq_map_put(im->tensors, key, data);
+	return initializer_const(im, name, t, data);
 }
 
 static void sparse_fill(WqTensor *dense, const WqTensor *values, const WqTensor *indices, const char *name)
@@ -439,6 +445,7 @@ static void import_model(Importer *im)
 	im->absent = WQ_NEW(im->tmp, WqValue);
 	im->unsupported = wq_map_new(im->tmp);
 	im->origins = wq_map_new(im->tmp);
+	im->tensors = wq_map_new(im->tmp);
 	im->dim_names = wq_map_new(im->tmp);
 	im->bare_dims = wq_map_new(im->tmp);
 	im->max_nodes = 100000 + 16 * (int64_t)p->graph->n_node;

@@ -41,6 +41,7 @@ struct Importer {
 	WqMap *functions;   /* "domain\1name\1overload" -> Onnx__FunctionProto * */
 	WqMap *unsupported; /* text -> Unsupported * */
 	WqMap *origins;     /* initializer name -> the TensorProto that has it */
+	WqMap *tensors;     /* TensorProto (by address) -> WqTensor *: bodies are imported more than once */
 	WqMap *dim_names;   /* dim_param -> DimName */
 	WqMap *bare_dims;   /* dim_params that are a whole dimension of some graph input, so that running knows them */
 	WqValue *poison;    /* result of a node that was refused: what uses it is skipped */

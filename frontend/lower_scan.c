@@ -55,6 +55,13 @@ static const int64_t *flags(Lower *L, const char *attr, int n)
 	return v;
 }
 
+/* What is scanned must have one length; where only running tells, the first operand's counts. */
+static void same_length(Lower *L, WqDim a, WqDim b)
+{
+	if (wq_dim_static(a) && wq_dim_static(b) && a != b)
+		lo_bad(L, "sequences of %lld and %lld elements are scanned together", (long long)a, (long long)b);
+}
+
 /* Operands from `first` on: states, then what is scanned. */
 static Scan scan_operands(Lower *L, int first)
 {
@@ -103,6 +110,8 @@ static void scan9(Lower *L)
 	const int64_t *out_dirs = flags(L, "scan_output_directions", n_collect);
 	for (int k = 0; k < s.n_scan; k++)
 		s.axis[k] = lo_axis(L, in_axes ? in_axes[k] : 0, lo_rank(L, s.scan[k]));
+	for (int k = 1; k < s.n_scan; k++)
+		same_length(L, s.scan[0]->type.dim[s.axis[0]], s.scan[k]->type.dim[s.axis[k]]);
 	s.length = lo_dim_scalar(L, s.scan[0]->type.dim[s.axis[0]], WQ_I64);
 	WqValue **out = scan_loop(L, &s);
 	for (int i = 0; i < lo_n_out(L) && i < s.n_state + n_collect; i++) {
@@ -134,6 +143,8 @@ static void scan8(Lower *L)
 	for (int k = 0; k < n; k++)
 		if (lo_rank(L, s.state[k]) < (k < s.n_state ? 1 : 2))
 			lo_bad(L, "operand %d has no batch and sequence axes", 1 + k);
+	for (int k = 1; k < s.n_scan; k++)
+		same_length(L, s.scan[0]->type.dim[1], s.scan[k]->type.dim[1]);
 	longest = lo_dim_scalar(L, s.scan[0]->type.dim[1], WQ_I64);
 	/* The body of the loop over the batch: i, go -> go, and everything collected. */
 	Lower in = *L;

@@ -28,6 +28,14 @@ static const OnnxCase cases[] = {
 	{ "undefined output", HEAD "g (float[2] x) => (float[2] z) { y = Neg(x) }", WQ_EINPUT, "graph output 'z' is not defined" },
 	{ "too many results", HEAD "g (float[2] x) => (float[2] y) { [n] y, z = Neg(x) }", WQ_EINPUT, "node 'n' (Neg): Neg-13 has no result 1" },
 	{ "initializer as input", HEAD "g (float[1] x) => (float[1] y) <float[1] x = {4}> { y = Neg(x) }", 0, "y f32[1] {-4}" },
+	{ "sparse initializers", HEAD "g () => (float[2,3] a, float[2,3] b) <sparse float[2,3] v = {1, 2} at int64[2] {1, 5}, "
+				      "sparse float[2,3] w = {3, 4} at int64[2,2] {0, 0, 1, 1}> { a = Identity(v)  b = Identity(w) }",
+		0, "a f32[2,3] {0 1 0 0 0 2}; b f32[2,3] {3 0 0 0 4 0}" },
+	{ "sparse, out of its shape", HEAD "g () => (float[2,3] a) <sparse float[2,3] v = {1} at int64[1] {6}> { a = Identity(v) }", WQ_EINPUT,
+		"sparse tensor 'v': index 0 is outside" },
+	{ "sparse, with wrong indices", HEAD "g () => (float[2,3] a) <sparse float[2,3] v = {1} at int64[2] {0, 1}> { a = Identity(v) }", WQ_EINPUT,
+		"sparse tensor 'v': indices and values do not fit" },
+	{ "initializer twice", HEAD "g () => (float a) <float v = {1}, float v = {2}> { a = Neg(v) }", WQ_EINPUT, "initializer 'v' is defined twice" },
 	{ "shadowing", HEAD "g () => (float[1] y) <float[1] a = {1}, bool[1] c = {1}> { y = If <then_branch = t () => (z) <float[1] a = {5}> "
 			    "{ z = Neg(a) }, else_branch = e () => (z) { z = Neg(a) }> (c) }",
 		0, "y f32[1] {-5}" },
@@ -154,6 +162,9 @@ static const OnnxCase cases[] = {
 		     "{ s, y = Scan <num_scan_inputs = 1, scan_input_axes = [1], scan_output_axes = [-1], scan_input_directions = [1], scan_output_directions = [1], "
 		     "body = b (float[1] p, float[1] q) => (r, u) { r = Add(p, q)  u = Identity(r) }> (a, x) }",
 		0, "s f32[1] {7}; y f32[1,3] {7 6 4}" },
+	{ "Scan of two lengths", HEAD "g (float[2] x, float[3] y) => (float s, float[?] z) <float a = {0}> { [n] s, z = Scan <num_scan_inputs = 2, "
+				      "body = b (float p, float q, float r) => (p, q) { }> (a, x, y) }",
+		WQ_EINPUT, "node 'n' (Scan): sequences of 2 and 3 elements" },
 	{ "Scan of version 8",
 		"<opset_import: [\"\" : 8]> g () => (float[2,1] s, float[2,3,1] y) <float[2,1] a = {0, 10}, float[2,3,1] x = {1, 2, 3, 4, 5, 6}> "
 		"{ s, y = Scan <num_scan_inputs = 1, body = b (float[1] p, float[1] q) => (r, u) { r = Add(p, q)  u = Identity(r) }> (\"\", a, x) }",

@@ -194,6 +194,20 @@ static Onnx__TensorProto *tensor(Text *t, const Onnx__TypeProto *p, char *name)
 	return r;
 }
 
+static Onnx__SparseTensorProto *sparse_tensor(Text *t, const Onnx__TypeProto *p, char *name)
+{
+	Onnx__SparseTensorProto *r = NEW_MSG(t, Onnx__SparseTensorProto, ONNX__SPARSE_TENSOR_PROTO__INIT);
+	r->values = tensor(t, p, name);
+	r->n_dims = r->values->n_dims;
+	r->dims = r->values->dims;
+	r->values->n_dims = 0;
+	r->values->dims = NULL;
+	APPEND(t, r->values->n_dims, r->values->dims, (int64_t)(r->values->n_float_data + r->values->n_int64_data + r->values->n_int32_data));
+	need(t, "at");
+	r->indices = tensor(t, type(t), NULL);
+	return r;
+}
+
 /* ---- graphs ------------------------------------------------------------------------------------------------ */
 
 static Onnx__GraphProto *graph(Text *t);
@@ -355,9 +369,15 @@ static Onnx__GraphProto *graph(Text *t)
 	values(t, &g->n_output, &g->output);
 	if (eat(t, "<"))
 		while (!eat(t, ">")) {
+			bool sparse = eat(t, "sparse");
 			Onnx__TypeProto *p = type(t);
 			char *name = word(t);
 			need(t, "=");
+			if (sparse) {
+				APPEND(t, g->n_sparse_initializer, g->sparse_initializer, sparse_tensor(t, p, name));
+				eat(t, ",");
+				continue;
+			}
 			APPEND(t, g->n_initializer, g->initializer, tensor(t, p, name));
 			eat(t, ",");
 		}
