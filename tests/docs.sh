@@ -1,5 +1,5 @@
-# The documents are true: docs/onnx-support.md is what scripts/onnx_support.sh writes, and the limits that it lists are those of the
-# lowerings; examples in the text form are read.
+# The documents are true: docs/ir.md has every core operator and no other, its examples are read; docs/onnx-support.md is what
+# scripts/onnx_support.sh writes, and the limits that it lists are those of the lowerings.
 : "${WQCC:?set WQCC to the program}"
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
@@ -27,6 +27,26 @@ printf '%s' "$limits" | grep -oE 'ONNX_LIMIT\("[^"]*", [A-Za-z0-9]+,' | sort -u 
 	grep -qF "ONNX_OP${key#ONNX_LIMIT}" frontend/onnx_ops.def || echo "frontend/onnx_limits.def: $key is no lowered operator"
 done >"$tmp/keys"
 [ ! -s "$tmp/keys" ] || fault "$(cat "$tmp/keys")"
+
+# docs/ir.md: a heading "### Op" or a row "| Op | ..." for each
+sed -nE 's/^OP\(([A-Za-z0-9]+),.*/\1/p' ir/ops.def | sort >"$tmp/ops"
+sed -n '/^## Operators/,$p' docs/ir.md | sed -nE 's/^### ([A-Z][A-Za-z0-9, ]*)$/\1/p; s/^\| ([A-Z][A-Za-z0-9]*) \|.*/\1/p' | tr -d ' ' | tr ',' '\n' | sort >"$tmp/documented"
+differ docs/ir.md "$tmp/ops" "$tmp/documented"
+# and every attribute in its operator's paragraph or row
+awk '
+	FNR == NR && /^### / { n = split(substr($0, 5), name, ", "); next }
+	FNR == NR && /^\| [A-Z]/ { split($0, cell, " "); text[cell[2]] = $0; next }
+	FNR == NR { for (i = 1; i <= n; i++) text[name[i]] = text[name[i]] " " $0; next }
+	/^OP\(/ {
+		split($0, part, "\""); op = substr(part[1], 4); sub(/,.*/, "", op)
+		k = split(part[4], attr, " ")
+		for (i = 1; i <= k; i++) {
+			sub(/:.*/, "", attr[i])
+			if (!index(text[op], "`" attr[i] "`"))
+				print "docs/ir.md does not say what " attr[i] " of " op " is"
+		}
+	}' docs/ir.md ir/ops.def >"$tmp/attrs"
+[ ! -s "$tmp/attrs" ] || fault "$(cat "$tmp/attrs")"
 
 # examples in the text form are read
 for doc in docs/*.md; do
