@@ -376,8 +376,10 @@ int verb_check(int argc, char **argv)
 	static const char *const word[] = { "pass", "FAIL", "skip" };
 	for (int i = 0; i < dirs.n; i++) {
 		WqStr msg = { .a = k.c.arena };
+		progress(&k.c, i, dirs.n, dirs.v[i]);
 		Outcome o = fork_folder(&k, dirs.v[i], &msg);
 		count[o]++;
+		progress(&k.c, 1, 1, "");
 		if (o != PASS || k.c.verbose > 0)
 			printf("%s %s%s%s\n", word[o], dirs.v[i], msg.n ? ": " : "", msg.n ? msg.s : "");
 	}

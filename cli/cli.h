@@ -33,6 +33,9 @@ double option_number(const char *name, const char *text); /* fails on what is no
 /* Loads the model and runs -O's passes; fails as the library's error says. The model goes with the arena. */
 wqcc_model *common_load(Common *c, const char *path);
 
+/* On a terminal, unless -q: "12/300 what" on a line that the next one overwrites; done == all wipes it. */
+void progress(const Common *c, int64_t done, int64_t all, const char *what);
+
 VerbFn verb_compile, verb_run, verb_check, verb_eval, verb_inspect, verb_support;
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 const char *option_value(const char *name, int argc, char **argv, int *i)
 {
@@ -90,4 +91,15 @@ wqcc_model *common_load(Common *c, const char *path)
 	if (c->passes)
 		run_passes(c, m);
 	return m;
+}
+
+void progress(const Common *c, int64_t done, int64_t all, const char *what)
+{
+	if (c->verbose < 0 || !isatty(STDERR_FILENO))
+		return;
+	if (done == all)
+		fprintf(stderr, "\r\033[K");
+	else
+		fprintf(stderr, "\r\033[K%lld/%lld %.60s", (long long)done, (long long)all, what);
+	fflush(stderr);
 }

@@ -39,6 +39,9 @@ int verb_compile(int argc, char **argv)
 	if (what == WQCC_ONNX && !k.out)
 		wq_fail(WQ_EINPUT, "-emit onnx needs -o FILE (or -o - for standard output)");
 	wqcc_model *m = common_load(&k.c, k.model);
+	if (what == WQCC_ONNX && k.c.passes && k.c.verbose >= 0)
+		fprintf(stderr, "wqcc: note: -emit onnx writes the model as it was read, but for weights that passes compressed; "
+				"-O %s compressed none\n", k.c.passes);
 	wqcc_error err;
 	if (wqcc_emit(m, what, k.out ? k.out : "-", &err))
 		wq_fail(err.code, "%s", err.message);

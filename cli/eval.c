@@ -161,8 +161,11 @@ int verb_eval(int argc, char **argv)
 	read_data(&e);
 	wqcc_model *m = common_load(&e.c, e.model);
 	int64_t all = e.limit && e.limit < e.x->dim[0] ? e.limit : e.x->dim[0];
-	for (int64_t i = 0; i < all; i += e.batch)
+	for (int64_t i = 0; i < all; i += e.batch) {
+		progress(&e.c, i, all, "samples");
 		run_batch(&e, m, metrics[k].row, i, i + e.batch <= all ? e.batch : all - i);
+	}
+	progress(&e.c, all, all, "");
 	double mean = e.sum / (double)e.seen;
 	printf("%s %.6g (%lld labels, %lld samples)\n", e.metric, metrics[k].row == nll ? exp(mean) : mean, (long long)e.seen,
 	       (long long)all);
