@@ -47,9 +47,9 @@ graph (x: f32[2]) {
   return a
 }
 --
-const v2: i64[2] = {3, 2}
+const v1: i64[2] = {3, 2}
 graph (x: f32[2]) {
-  a: f32[3,2] = Expand(x, v2)
+  a: f32[3,2] = Expand(x, v1)
   return a
 }
 
@@ -78,12 +78,12 @@ graph (x: i32[2], y: f32[2]) {
 }
 --
 const f: f32[] = {0}
+const v7: i32[2] = {0, 0}
 const v11: i32[2] = {0, 0}
-const v15: i32[2] = {0, 0}
 graph (x: i32[2], y: f32[2]) {
   b: f32[2] = Mul(y, f)
   d: f32[2] = Sub(y, y)
-  return a=v11, b, c=v15, d
+  return a=v7, b, c=v11, d
 }
 
 == comparisons with itself
@@ -95,12 +95,12 @@ graph (x: i32[2], y: f32[2]) {
   return a, b, c, d
 }
 --
-const v11: bool[2] = {1, 1}
-const v15: bool[2] = {0, 0}
-const v19: bool[2] = {1, 1}
+const v7: bool[2] = {1, 1}
+const v11: bool[2] = {0, 0}
+const v15: bool[2] = {1, 1}
 graph (x: i32[2], y: f32[2]) {
   b: bool[2] = Equal(y, y)
-  return a=v11, b, c=v15, d=v19
+  return a=v7, b, c=v11, d=v15
 }
 
 == twice is once
@@ -142,12 +142,12 @@ graph (x: f32[2], y: f32[2]) {
   return a, b, c, d
 }
 --
-const v19: f32[] = {-3}
+const v13: f32[] = {-3}
 graph (x: f32[2], y: f32[2]) {
   a: f32[2] = Sub(x, y)
   b: f32[2] = Add(x, y)
   c: f32[2] = Mul(x, y)
-  d: f32[2] = Mul(y, v19)
+  d: f32[2] = Mul(y, v13)
   return a, b, c, d
 }
 
@@ -162,11 +162,11 @@ graph (x: f32[2]) {
 }
 --
 const k: f32[] = {3}
-const v9: f32[] = {-3}
+const v5: f32[] = {-3}
 graph (x: f32[2]) {
   a: f32[2] = Mul(x, k)
   b: f32[2] = Neg(a)
-  d: f32[2] = Mul(x, v9)
+  d: f32[2] = Mul(x, v5)
   return a, b, d
 }
 
@@ -183,11 +183,11 @@ graph (x: i32[2], y: f32[2]) {
   return b, d
 }
 --
-const v9: i32[2] = {7, 8}
+const v5: i32[2] = {7, 8}
 const f: f32[] = {0.100000001}
 const g: f32[] = {0.699999988}
 graph (x: i32[2], y: f32[2]) {
-  b: i32[2] = Add(x, v9)
+  b: i32[2] = Add(x, v5)
   c: f32[2] = Add(y, f)
   d: f32[2] = Add(c, g)
   return b, d
@@ -210,11 +210,11 @@ graph (x: f32[4]) {
 }
 --
 const one: f32[] = {1}
-const v17: f32[] = {2}
+const v9: f32[] = {2}
 const m: f32[] = {-1}
 graph (x: f32[4]) {
   a1: f32[4] = Max(x, one)
-  a: f32[4] = Max(x, v17)
+  a: f32[4] = Max(x, v9)
   c1: f32[4] = Relu(x)
   c: f32[4] = Max(x, one)
   e1: f32[4] = Max(x, m)
@@ -329,12 +329,12 @@ graph (x: f32[2,3], y: f32[2,3]) {
   return a, c, d, h
 }
 --
-const v14: i64[1] = {1}
-const v15: i64[1] = {2}
-const v16: i64[1] = {1}
-const v17: i64[1] = {1}
+const v7: i64[1] = {1}
+const v8: i64[1] = {2}
+const v9: i64[1] = {1}
+const v10: i64[1] = {1}
 graph (x: f32[2,3], y: f32[2,3]) {
-  d: f32[2,1] = Slice(x, v14, v15, v16, v17)
+  d: f32[2,1] = Slice(x, v7, v8, v9, v10)
   return a=x, c=y, d, h=x
 }
 

@@ -9,9 +9,9 @@ graph (x: f32[2]) {
   return y
 }
 --
-const v4: f32[2] = {3, 6}
+const v2: f32[2] = {3, 6}
 graph (x: f32[2]) {
-  y: f32[2] = Add(x, v4)
+  y: f32[2] = Add(x, v2)
   return y
 }
 
@@ -41,9 +41,9 @@ graph (x: f32[2,3]) {
   return s
 }
 --
-const v2: i64[2] = {2, 3}
+const v1: i64[2] = {2, 3}
 graph (x: f32[2,3]) {
-  return s=v2
+  return s=v1
 }
 
 == a small weight stays as small as it is

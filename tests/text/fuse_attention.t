@@ -31,8 +31,8 @@ graph (q: f32[2,3,4,8], k: f32[2,5,3,8], v: f32[2,3,5,6]) {
 }
 --
 graph (q: f32[2,3,4,8], k: f32[2,5,3,8], v: f32[2,3,5,6]) {
-  v11: f32[2,3,5,8] = Transpose(k) <perm=[0, 2, 1, 3]>
-  y: f32[2,3,4,6] = Attention(q, v11, v) <scale=0.5>
+  v6: f32[2,3,5,8] = Transpose(k) <perm=[0, 2, 1, 3]>
+  y: f32[2,3,4,6] = Attention(q, v6, v) <scale=0.5>
   return y
 }
 
@@ -124,8 +124,8 @@ graph (q: f32[1,2,3,4], k: f32[1,2,3,4], v: f32[1,2,3,4], ok: bool[1,1,3,3]) {
   yes: bool[1,1,3,3] = Equal(ok, ok)
   y: f32[1,2,3,4] = Attention(q, k, v, yes) <scale=1>
   no: bool[1,1,3,3] = Not(yes)
-  v27: bool[1,1,3,3] = Not(no)
-  z: f32[1,2,3,4] = Attention(y, k, v, v27) <scale=1>
+  v16: bool[1,1,3,3] = Not(no)
+  z: f32[1,2,3,4] = Attention(y, k, v, v16) <scale=1>
   return z
 }
 
@@ -203,18 +203,18 @@ graph (q: f32[6,3,4], k: f32[6,5,4], v: f32[6,5,4], m: f32[6,1,5]) {
   return y
 }
 --
-const v10: i64[4] = {6, 1, 3, 4}
-const v14: i64[4] = {6, 1, 5, 4}
-const v17: i64[4] = {6, 1, 5, 4}
-const v20: i64[4] = {6, 1, 1, 5}
-const v25: i64[3] = {6, 3, 4}
+const v5: i64[4] = {6, 1, 3, 4}
+const v9: i64[4] = {6, 1, 5, 4}
+const v12: i64[4] = {6, 1, 5, 4}
+const v15: i64[4] = {6, 1, 1, 5}
+const v20: i64[3] = {6, 3, 4}
 graph (q: f32[6,3,4], k: f32[6,5,4], v: f32[6,5,4], m: f32[6,1,5]) {
-  v12: f32[6,1,3,4] = Reshape(q, v10) <allowzero=1>
-  v16: f32[6,1,5,4] = Reshape(k, v14) <allowzero=1>
-  v19: f32[6,1,5,4] = Reshape(v, v17) <allowzero=1>
-  v22: f32[6,1,1,5] = Reshape(m, v20) <allowzero=1>
-  v24: f32[6,1,3,4] = Attention(v12, v16, v19, v22) <scale=1>
-  y: f32[6,3,4] = Reshape(v24, v25) <allowzero=1>
+  v7: f32[6,1,3,4] = Reshape(q, v5) <allowzero=1>
+  v11: f32[6,1,5,4] = Reshape(k, v9) <allowzero=1>
+  v14: f32[6,1,5,4] = Reshape(v, v12) <allowzero=1>
+  v17: f32[6,1,1,5] = Reshape(m, v15) <allowzero=1>
+  v19: f32[6,1,3,4] = Attention(v7, v11, v14, v17) <scale=1>
+  y: f32[6,3,4] = Reshape(v19, v20) <allowzero=1>
   return y
 }
 

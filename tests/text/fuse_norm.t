@@ -45,10 +45,10 @@ graph (x: f32[2,3,4], w: f32[1,3,4], b: f32[3,4]) {
   return y
 }
 --
-const v22: i64[2] = {3, 4}
+const v12: i64[2] = {3, 4}
 graph (x: f32[2,3,4], w: f32[1,3,4], b: f32[3,4]) {
-  v24: f32[3,4] = Reshape(w, v22) <allowzero=1>
-  y: f32[2,3,4] = LayerNormalization(x, v24, b) <axis=1, epsilon=9.9999997473787516e-06>
+  v14: f32[3,4] = Reshape(w, v12) <allowzero=1>
+  y: f32[2,3,4] = LayerNormalization(x, v14, b) <axis=1, epsilon=9.9999997473787516e-06>
   return y
 }
 

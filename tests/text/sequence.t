@@ -13,9 +13,9 @@ graph (a: f32[2], b: f32[2], c: f32[2]) {
   return x, y, n
 }
 --
-const v12: i64[] = {3}
+const v6: i64[] = {3}
 graph (a: f32[2], b: f32[2], c: f32[2]) {
-  return x=a, y=c, n=v12
+  return x=a, y=c, n=v6
 }
 
 == concatenated and stacked
@@ -26,13 +26,13 @@ graph (a: f32[2,3], b: f32[2,3]) {
   return x, y
 }
 --
+const v5: i64[3] = {2, 1, 3}
 const v8: i64[3] = {2, 1, 3}
-const v11: i64[3] = {2, 1, 3}
 graph (a: f32[2,3], b: f32[2,3]) {
   x: f32[4,3] = Concat(a, b) <axis=0>
-  v10: f32[2,1,3] = Reshape(a, v8) <allowzero=1>
-  v13: f32[2,1,3] = Reshape(b, v11) <allowzero=1>
-  y: f32[2,2,3] = Concat(v10, v13) <axis=1>
+  v7: f32[2,1,3] = Reshape(a, v5) <allowzero=1>
+  v10: f32[2,1,3] = Reshape(b, v8) <allowzero=1>
+  y: f32[2,2,3] = Concat(v7, v10) <axis=1>
   return x, y
 }
 
@@ -47,19 +47,19 @@ graph (a: f32[4,3]) {
   return x, y
 }
 --
-const v14: i64[1] = {2}
-const v15: i64[1] = {4}
-const v16: i64[1] = {0}
-const v17: i64[1] = {1}
-const v31: i64[1] = {1}
-const v32: i64[1] = {2}
-const v33: i64[1] = {0}
-const v34: i64[1] = {1}
-const v37: i64[1] = {3}
+const v10: i64[1] = {2}
+const v11: i64[1] = {4}
+const v12: i64[1] = {0}
+const v13: i64[1] = {1}
+const v27: i64[1] = {1}
+const v28: i64[1] = {2}
+const v29: i64[1] = {0}
+const v30: i64[1] = {1}
+const v33: i64[1] = {3}
 graph (a: f32[4,3]) {
-  x: f32[2,3] = Slice(a, v14, v15, v16, v17)
-  v36: f32[1,3] = Slice(a, v31, v32, v33, v34)
-  y: f32[3] = Reshape(v36, v37) <allowzero=1>
+  x: f32[2,3] = Slice(a, v10, v11, v12, v13)
+  v32: f32[1,3] = Slice(a, v27, v28, v29, v30)
+  y: f32[3] = Reshape(v32, v33) <allowzero=1>
   return x, y
 }
 
@@ -87,7 +87,7 @@ graph (a: f32[2]) {
   return h, x, y
 }
 --
-const v8: bool[] = {1}
+const v4: bool[] = {1}
 graph (a: f32[2]) {
-  return h=v8, x=a, y=a
+  return h=v4, x=a, y=a
 }

@@ -26,12 +26,12 @@ graph (x: f32[1,2,3,4], s: f32[]) {
   return y
 }
 --
-const v14: f32[1,2,1,1] = {1, 2}
+const v9: f32[1,2,1,1] = {1, 2}
 const k: f32[1] = {3}
 graph (x: f32[1,2,3,4], s: f32[]) {
-  v16: f32[1,2,3,4] = Mul(x, v14)
-  v20: f32[1,2,3,4] = Add(k, v16)
-  y: f32[1,2,3,4] = Mul(v20, s)
+  v11: f32[1,2,3,4] = Mul(x, v9)
+  v15: f32[1,2,3,4] = Add(k, v11)
+  y: f32[1,2,3,4] = Mul(v15, s)
   return y
 }
 
@@ -47,12 +47,12 @@ graph (x: f32[1,2,3,4], z: f32[1,2,3,4]) {
   return f
 }
 --
-const v24: i64[1] = {1}
+const v18: i64[1] = {1}
 graph (x: f32[1,2,3,4], z: f32[1,2,3,4]) {
-  v13: f32[1,2,3,4] = Add(x, z)
-  v17: f32[1,2,3,4] = Softmax(v13) <axis=1>
-  v21: f32[1,4,3,4] = Concat(v17, x) <axis=1>
-  f: f32[1,3,4] = ReduceMean(v21, v24) <keepdims=0>
+  v7: f32[1,2,3,4] = Add(x, z)
+  v11: f32[1,2,3,4] = Softmax(v7) <axis=1>
+  v15: f32[1,4,3,4] = Concat(v11, x) <axis=1>
+  f: f32[1,3,4] = ReduceMean(v15, v18) <keepdims=0>
   return f
 }
 
@@ -72,8 +72,8 @@ graph (x: f32[1,2,3,4], w: f32[2,2,1,1]) {
 graph (x: f32[1,2,3,4], w: f32[2,2,1,1]) {
   c: f32[1,2,3,4] = Relu(x)
   d: f32[1,2,3,4] = Conv(c, w)
-  v21: f32[1,2,3,4] = Add(d, c)
-  y: f32[1,2,3,4] = Relu(v21)
+  v13: f32[1,2,3,4] = Add(d, c)
+  y: f32[1,2,3,4] = Relu(v13)
   return y
 }
 
@@ -94,15 +94,15 @@ graph (x: f32[2,3,4]) {
 --
 const from: i64[2] = {1, 0}
 const to: i64[2] = {3, 1}
-const v8: i64[2] = {2, 0}
+const v4: i64[2] = {2, 0}
 const st: i64[2] = {1, 1}
-const v13: i64[6] = {2, 0, 1, 3, 0, 0}
-const v18: i64[1] = {2}
+const v9: i64[6] = {2, 0, 1, 3, 0, 0}
+const v14: i64[1] = {2}
 graph (x: f32[2,3,4]) {
-  v10: f32[1,3,2] = Slice(x, from, to, v8, st)
-  v15: f32[6,3,3] = Pad(v10, v13)
-  v20: f32[6,3] = ReduceMax(v15, v18) <keepdims=0>
-  d: f32[3,6] = Transpose(v20) <perm=[1, 0]>
+  v6: f32[1,3,2] = Slice(x, from, to, v4, st)
+  v11: f32[6,3,3] = Pad(v6, v9)
+  v16: f32[6,3] = ReduceMax(v11, v14) <keepdims=0>
+  d: f32[3,6] = Transpose(v16) <perm=[1, 0]>
   return d
 }
 
