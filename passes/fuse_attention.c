@@ -81,7 +81,7 @@ static bool leads_to_product(const WqValue *v, int depth)
 	return pass && (leads_to_product(n->in[0], depth + 1) || (n->op == OP_Add && leads_to_product(n->in[1], depth + 1)));
 }
 
-static bool every_row_sees(const WqValue *allowed, bool forbids);
+static bool every_row_sees(WqValue *allowed, bool forbids);
 
 /* Where(allowed, s, -inf). A finite number does the same only where no row is masked altogether. */
 static WqValue *unmasked(const WqNode *n, Scores *s)
@@ -250,6 +250,26 @@ static int counts_along(const WqValue *v, WqDim *n)
 	return 0;
 }
 
+/* What a Slice is of, if it starts at the first query and key (rows: at any query) and leaves nothing out between. */
+static WqValue *unsliced(WqValue *v, bool rows)
+{
+	WqNode *n = wq_def(v, OP_Slice);
+	int rank = v->type.rank, count;
+	const WqValue *from = n ? n->in[1] : NULL;
+	int64_t start;
+	if (!n || !n->in[3]->data || !n->in[4]->data)
+		return NULL;
+	count = (int)wq_tensor_count(n->in[3]->data);
+	for (int i = 0; i < count; i++) {
+		int64_t axis = wq_tensor_get_i(n->in[3]->data, i);
+		axis += axis < 0 ? rank : 0;
+		bool zero = from->sym && wq_dim_get_const(v->graph->mod, from->sym[i], &start) && start == 0;
+		if (wq_tensor_get_i(n->in[4]->data, i) != 1 || (!zero && (axis == rank - 1 || (axis == rank - 2 && !rows))))
+			return NULL;
+	}
+	return n->in[0];
+}
+
 /* LessOrEqual(j, i) over ranges of one length: key j is hidden from earlier queries. */
 static bool range_causal(const WqValue *v)
 {
@@ -258,8 +278,10 @@ static bool range_causal(const WqValue *v)
 	return n && counts_along(n->in[0], &a) == 1 && counts_along(n->in[1], &b) == 2 && a == b;
 }
 
-static bool is_causal(const WqValue *v, bool forbids)
+static bool is_causal(WqValue *v, bool forbids)
 {
+	for (WqValue *of; (of = unsliced(v, false)); v = of)
+		;
 	const WqNode *w = wq_def(v, OP_Where), *no = wq_def(v, OP_Not);
 	double yes, never;
 	if (v->data)
@@ -271,18 +293,21 @@ static bool is_causal(const WqValue *v, bool forbids)
 	return !forbids && range_causal(v);
 }
 
-static bool every_row_sees(const WqValue *allowed, bool forbids)
+static bool every_row_sees(WqValue *allowed, bool forbids)
 {
 	if (is_causal(allowed, forbids))
 		return true;
+	bool sliced = false; /* then only the first key is sure to be there */
+	for (WqValue *of; (of = unsliced(allowed, true)); allowed = of)
+		sliced = true;
 	const WqTensor *t = allowed->data;
 	if (!t || t->rank < 1 || t->packed)
 		return false;
 	int64_t count = wq_tensor_count(t), n = t->dim[t->rank - 1];
 	for (int64_t i = 0; i < count; i += n) {
 		bool any = false;
-		for (int64_t j = 0; j < n; j++)
-			any |= sees(t, i + j) != forbids;
+		for (int64_t j = 0; j < (sliced ? 1 : n); j++)
+			any |= sees(t, i + j) == !forbids;
 		if (!any)
 			return false;
 	}

@@ -294,3 +294,88 @@ graph (q: f32[1,2,3,4], k: f32[1,2,3,4], v: f32[1,2,3,4], m: f32[3,3], k1: f32[1
   y4: f32[1,2,3,4] = MatMul(p4, v1)
   return y4, p
 }
+
+== a slice of a stored triangle: from the start, it is causal; from later, a mask
+sym T in [1, 4]
+const never: f32[] = {-3.4e38}
+const tri: bool[1,1,4,4] = {1,0,0,0,1,1,0,0,1,1,1,0,1,1,1,1}
+const zero: i64[1] = {0}
+const one: i64[1] = {1}
+const two: i64[1] = {2}
+const three: i64[1] = {3}
+const four: i64[1] = {4}
+graph (q: f32[1,2,T,4], k: f32[1,2,T,4], v: f32[1,2,T,4], r: f32[1,2,1,4], l: f32[1,2,4,4]) {
+  n: i64[1] = Dims() <dims=[T]>
+  a: bool[1,1,T,4] = Slice(tri, zero, n, two, one)
+  b: bool[1,1,T,T] = Slice(a, zero, n, three, one)
+  t: f32[1,2,4,T] = Transpose(k) <perm=[0,1,3,2]>
+  s: f32[1,2,T,T] = MatMul(q, t)
+  m: f32[1,2,T,T] = Where(b, s, never)
+  p: f32[1,2,T,T] = Softmax(m)
+  y: f32[1,2,T,4] = MatMul(p, v)
+  d: bool[1,1,1,4] = Slice(tri, two, three, two, one)
+  t2: f32[1,2,4,4] = Transpose(l) <perm=[0,1,3,2]>
+  s2: f32[1,2,1,4] = MatMul(r, t2)
+  m2: f32[1,2,1,4] = Where(d, s2, never)
+  p2: f32[1,2,1,4] = Softmax(m2)
+  z: f32[1,2,1,4] = MatMul(p2, l)
+  return y, z
+}
+--
+sym T in [1, 4]
+const tri: bool[1,1,4,4] = {1, 0, 0, 0, 1, 1, 0, 0, 1, 1, 1, 0, 1, 1, 1, 1}
+const two: i64[1] = {2}
+const three: i64[1] = {3}
+const one: i64[1] = {1}
+graph (q: f32[1,2,T,4], k: f32[1,2,T,4], v: f32[1,2,T,4], r: f32[1,2,1,4], l: f32[1,2,4,4]) {
+  y: f32[1,2,T,4] = Attention(q, k, v) <scale=1, causal=1>
+  d: bool[1,1,1,4] = Slice(tri, two, three, two, one)
+  z: f32[1,2,1,4] = Attention(r, l, l, d) <scale=1>
+  return y, z
+}
+
+== a constant mask with a row that sees nothing, finite: stays
+const never: f32[] = {-10000}
+const ok: bool[2,2] = {1, 1, 0, 0}
+graph (q: f32[1,2,2,4], k: f32[1,2,2,4], v: f32[1,2,2,4]) {
+  t: f32[1,2,4,2] = Transpose(k) <perm=[0,1,3,2]>
+  s: f32[1,2,2,2] = MatMul(q, t)
+  m: f32[1,2,2,2] = Where(ok, s, never)
+  p: f32[1,2,2,2] = Softmax(m)
+  y: f32[1,2,2,4] = MatMul(p, v)
+  return y
+}
+--
+const ok: bool[2,2] = {1, 1, 0, 0}
+const never: f32[] = {-10000}
+graph (q: f32[1,2,2,4], k: f32[1,2,2,4], v: f32[1,2,2,4]) {
+  t: f32[1,2,4,2] = Transpose(k) <perm=[0, 1, 3, 2]>
+  s: f32[1,2,2,2] = MatMul(q, t)
+  m: f32[1,2,2,2] = Where(ok, s, never)
+  p: f32[1,2,2,2] = Softmax(m)
+  y: f32[1,2,2,4] = MatMul(p, v)
+  return y
+}
+
+== two masks and a choice
+const inf: f32[] = hex"000080ff"
+const ok: bool[2,2] = {1, 1, 0, 1}
+graph (q: f32[1,2,2,4], k: f32[1,2,2,4], v: f32[1,2,2,4], m1: f32[2,2], m2: f32[1,1,1,2]) {
+  t: f32[1,2,4,2] = Transpose(k) <perm=[0,1,3,2]>
+  s: f32[1,2,2,2] = MatMul(q, t)
+  a: f32[1,2,2,2] = Where(ok, s, inf)
+  b: f32[1,2,2,2] = Add(a, m1)
+  c: f32[1,2,2,2] = Add(m2, b)
+  p: f32[1,2,2,2] = Softmax(c)
+  y: f32[1,2,2,4] = MatMul(p, v)
+  return y
+}
+--
+const ok: bool[2,2] = {1, 1, 0, 1}
+const v17: f32[] = hex"000080ff"
+graph (q: f32[1,2,2,4], k: f32[1,2,2,4], v: f32[1,2,2,4], m1: f32[2,2], m2: f32[1,1,1,2]) {
+  v16: f32[1,1,2,2] = Add(m2, m1)
+  v19: f32[1,1,2,2] = Where(ok, v16, v17)
+  y: f32[1,2,2,4] = Attention(q, k, v, v19) <scale=1>
+  return y
+}
