@@ -99,7 +99,6 @@ void function_expand(Lower *L, const Onnx__FunctionProto *fn);
 
 /* ---- lower.c ---- */
 const Onnx__AttributeProto *lo_attr(const Lower *L, const char *name); /* attribute references resolved; NULL if absent */
-/* The nested graph of an attribute, inlined where L builds, or as a graph of its own. */
 const Onnx__GraphProto *lo_graph_proto(Lower *L, const char *attr);
 
 #endif

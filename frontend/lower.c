@@ -166,31 +166,16 @@ const Onnx__GraphProto *lo_graph_proto(Lower *L, const char *attr)
 	return a->g;
 }
 
-static WqType body_input_type(Lower *L, const Onnx__ValueInfoProto *v, int i)
-{
-	WqType t;
-	if (!import_type(L->im, v->type, v->name, &t))
-		lo_bad(L, "input %d of a nested graph has no type", i);
-	return t;
-}
-
-WqGraph *lo_graph(Lower *L, const char *attr, int n_in, const WqType *in)
+WqGraph *lo_graph(Lower *L, const char *attr)
 {
 	Importer *im = L->im;
 	const Onnx__GraphProto *gp = lo_graph_proto(L, attr);
-	if (gp->n_input != (size_t)n_in)
-		lo_bad(L, "'%s' has %zu inputs instead of %d", attr, gp->n_input, n_in);
+	if (gp->n_input)
+		lo_bad(L, "'%s' has %zu inputs instead of none", attr, gp->n_input);
 	WqGraph *g = wq_graph_new(L->g);
 	Scope *outer = im->scope, inner;
 	import_deeper(im);
 	scope_push(im, &inner, outer, g);
-	for (int i = 0; i < n_in; i++) {
-		const char *name = gp->input[i]->name ? gp->input[i]->name : "";
-		if (!*name || wq_map_get(inner.values, name))
-			lo_bad(L, "'%s' has two inputs '%.200s'", attr, name);
-		WqType t = in ? in[i] : body_input_type(L, gp->input[i], i);
-		scope_bind(im, name, wq_input(g, name, &t));
-	}
 	WqValue **out = WQ_NEW_N(im->tmp, WqValue *, gp->n_output);
 	import_graph_body(im, gp, out);
 	for (size_t i = 0; i < gp->n_output; i++)

@@ -44,7 +44,7 @@ const char **lo_strings(Lower *L, const char *attr, int *n);
 WqValue *lo_tensor(Lower *L, const char *attr); /* NULL if absent */
 WqDtype lo_dtype(Lower *L, const char *attr, WqDtype otherwise); /* a TensorProto.DataType attribute */
 bool lo_type(Lower *L, const char *attr, WqType *t); /* a TypeProto attribute */
-WqGraph *lo_graph(Lower *L, const char *attr, int n_in, const WqType *in); /* imports a nested graph with input types given (NULL: declared) */
+WqGraph *lo_graph(Lower *L, const char *attr); /* a nested graph without inputs, as a graph of its own */
 
 WQ_NORETURN void lo_unsupported(Lower *L, const char *fmt, ...) WQ_PRINTF(2, 3); /* valid, but not handled */
 WQ_NORETURN void lo_bad(Lower *L, const char *fmt, ...) WQ_PRINTF(2, 3);         /* the model is wrong */

@@ -37,7 +37,7 @@ void lower_If(Lower *L)
 		inline_branch(L, known != 0 ? "then_branch" : "else_branch");
 		return;
 	}
-	WqGraph *yes = lo_graph(L, "then_branch", 0, NULL), *no = lo_graph(L, "else_branch", 0, NULL);
+	WqGraph *yes = lo_graph(L, "then_branch"), *no = lo_graph(L, "else_branch");
 	int n = lo_n_out(L);
 	if (yes->outputs.n < n || no->outputs.n < n)
 		lo_bad(L, "the branches have %d and %d outputs for %d results", yes->outputs.n, no->outputs.n, n);

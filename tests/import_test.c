@@ -51,6 +51,30 @@ static const OnnxCase cases[] = {
 		HEAD "g (float[2] x, bool c) => (float[2] y) { [i] y = If <then_branch = t () => (z) { [p] z = Frobnicate(x) }, "
 		     "else_branch = e () => (z) { [q] z = Frobnicate(x) }> (c) }",
 		WQ_EUNSUPPORTED, "(not known): node 'p'" },
+	{ "unsupported in graphs that are not reached",
+		HEAD "g (float[2] x, bool c) => (float[2] y) { [p] b = Frobnicate(x)  [i] y = If <then_branch = t () => (z) { [q] z = Wibble(x) }, "
+		     "else_branch = e () => (z) { z = Neg(b) }> (b) }",
+		WQ_EUNSUPPORTED, "2 unsupported operators:\n  ai.onnx.Frobnicate (not known): node 'p'\n  ai.onnx.Wibble (not known): node 'q'" },
+	{ "unsupported, many nodes",
+		HEAD "g (float x) => (float y) { a = Wibble(x) b = Wibble(x) c = Wibble(x) d = Wibble(x) e = Wibble(x) f = Wibble(x) y = Wibble(x) }", WQ_EUNSUPPORTED,
+		"node of 'a', node of 'b', node of 'c', node of 'd', node of 'e' and 2 more" },
+	{ "a case that is not handled", HEAD "g (float[] x) => (float[] y) { [n] y = Flatten(x) }", WQ_EUNSUPPORTED,
+		"Flatten (the rank of 'x' is not known when compiling; fixing sizes by --dim may help): node 'n'" },
+	{ "sequence for a tensor", HEAD "g (float[1] x) => (float[1] y) { s = SequenceConstruct(x)  [n] y = Neg(s) }", WQ_EINPUT,
+		"node 'n' (Neg): operand 0, 's', is a sequence" },
+	{ "missing operand", HEAD "g (float[1] x) => (float[1] y) { [n] y = Neg() }", WQ_EINPUT, "node 'n' (Neg): operand 0 is missing" },
+	{ "missing graph", HEAD "g (bool c) => (float[1] y) { [n] y = If(c) }", WQ_EINPUT, "node 'n' (If): attribute 'then_branch' is missing" },
+	{ "branch with inputs", HEAD "g (bool c, float[1] x) => (float[1] y) { [n] y = If <then_branch = t (float[1] a) => (a) { }, "
+				      "else_branch = e () => (x) { }> (c) }",
+		WQ_EINPUT, "node 'n' (If): 'then_branch' has 1 inputs instead of none" },
+	{ "nested output that is not there", HEAD "g (bool c, float[1] x) => (float[1] y) { [n] y = If <then_branch = t () => (a) { }, "
+						   "else_branch = e () => (x) { }> (c) }",
+		WQ_EINPUT, "node 'n' (If): output 0 of a nested graph, 'a', is not defined" },
+	{ "no outputs", HEAD "g (float[1] x) => () { y = Neg(x) }", WQ_EINPUT, "the graph has no outputs" },
+	{ "input twice", HEAD "g (float[1] x, float[1] x) => (float[1] y) { y = Neg(x) }", WQ_EINPUT, "graph input 'x' is defined twice" },
+	{ "input without a type", HEAD "g (x) => (float[1] y) { y = Neg(x) }", WQ_EINPUT, "graph input 'x' has no type" },
+	{ "rank", HEAD "g (float[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1] x) => (float y) { y = Size(x) }", WQ_EUNSUPPORTED, "'x' has rank 17" },
+	{ "size", HEAD "g (float[9000000000000000000] x) => (float y) { y = Size(x) }", WQ_EINPUT, "'x' has a dimension of 9000000000000000000" },
 	{ "domain not imported", HEAD "g (float[2] x) => (float[2] y) { [n] y = com.microsoft.Gelu(x) }", WQ_EINPUT,
 		"node 'n' (Gelu): the model imports no opset of domain 'com.microsoft'" },
 	{ "opset of the future", "<opset_import: [\"\" : 99]> g (float[2] x) => (float[2] y) { y = Neg(x) }", WQ_EUNSUPPORTED,
@@ -71,6 +95,9 @@ static const OnnxCase cases[] = {
 	{ "dims, as exporters write them", HEAD "g (float[\"floor(N/2)\",\"(N - 1)//2 + 1\",\"Max(1, N)\",\"N % 3\",\"odd name!\"] x) => (int64[5] y) { y = Shape(x) }", 0,
 		"y i64[5] {3 3 6 0 9}", { { "N", 6, false }, { "odd name!", 9, false } } },
 	{ "dims that are no expression, as nothing tells N", HEAD "g (float[\"N * 2\",\"(N - 1)//2 + 1\"] x) => (int64[2] y) { y = Shape(x) }", 0, "y i64[2] {1 1}" },
+	{ "dims, bounded", HEAD "g (float[N] x) => (int64 y, float[1] z) { y = Size(x)  z = Identity(x) }", 0, "y i64[] {1}; z f32[1] {1}", { { "N", 4, true } } },
+	{ "negative dims", HEAD "g (float[-1,?] x) => (int64 y) { y = Size(x) }", 0, "y i64[] {1}" },
+	{ "dim below 0", HEAD "g (float[N] x) => (int64 y) { y = Size(x) }", WQ_EINPUT, "--dim N: a dimension cannot be negative", { { "N", -4, false } } },
 	{ "no such dim", HEAD "g (float[N] x) => (float[N] y) { y = Neg(x) }", WQ_EINPUT, "--dim K: no graph input", { { "K", 2, false } } },
 
 	/* ---- functions */
@@ -225,9 +252,29 @@ TEST(depth)
 	wq_arena_free(a);
 }
 
+/* Types and values that the caller knows: of x the shape, which decides N for z; k as a constant. */
+TEST(options)
+{
+	static const char *const names[] = { "x" }, *const consts[] = { "k" };
+	WqArena *a = wq_arena_new();
+	WqMapped bytes = onnx_text(a, HEAD "g (float[N,2] x, float[N] z, int64[1] k, float[1] w) => (float[M] y, float[N] u, float[1] v) "
+				           "<float[1] w = {1}> { y = Reshape(x, k)  u = Neg(z)  v = Neg(w) }");
+	WqType t = wq_type_tensor(WQ_F32, 2, (WqDim[]){ 3, 2 });
+	WqTensor k = { .dtype = WQ_I64, .rank = 1, .dim = { 1 }, .data = &(int64_t){ -1 } };
+	ImportOptions o = { .n_types = 1, .type_names = names, .types = &t, .n_consts = 1, .const_names = consts, .consts = &k };
+	OnnxModel *model = onnx_open_memory(bytes.p, bytes.n, NULL);
+	WqModule *m = onnx_import(model, &o);
+	CHECK(m->main->inputs.n == 2);
+	CHECK(m->main->outputs.v[0].value->type.dim[0] == 6);
+	CHECK(m->main->outputs.v[1].value->type.dim[0] == 3);
+	wq_module_free(m);
+	onnx_close(model);
+	wq_arena_free(a);
+}
+
 TEST(cases)
 {
 	onnx_cases(WQ_COUNTOF(cases), cases);
 }
 
-TEST_MAIN(TEST_RUN(cases) TEST_RUN(explosion) TEST_RUN(depth))
+TEST_MAIN(TEST_RUN(options) TEST_RUN(cases) TEST_RUN(explosion) TEST_RUN(depth))

@@ -19,6 +19,12 @@ static const OnnxCase cases[] = {
 				  "z = ConstantOfShape <value = int64[1] {7}> (t) }",
 		0, "y f32[2] {0 0}; z i64[1,2] {7 7}" },
 
+	{ "strings", V(13) "g () => (bool[2] y, bool z) { a = Constant <value_strings = [\"p\", \"q\"]> ()  b = Constant <value_string = \"q\"> () "
+			   "y = Equal(a, b)  z = Equal(b, b) }",
+		0, "y bool[2] {0 1}; z bool[] {1}" },
+	{ "Trilu of a vector", V(14) "g (float[2] x) => (float[2] y) { [n] y = Trilu(x) }", WQ_EINPUT, "rank 1 instead of 2 or more" },
+	{ "EyeLike of a vector", V(9) "g (float[2] x) => (float[2] y) { [n] y = EyeLike(x) }", WQ_EINPUT, "rank 1 instead of 2" },
+
 	/* ---- shapes */
 	{ "Reshape-1", V(1) "g () => (float[2,1] y) <float[2] x = {1, 2}> { y = Reshape <shape = [-1, 1]> (x) }", 0, "y f32[2,1] {1 2}" },
 	{ "Reshape-14", V(14) "g () => (float[0,3] y, float[2,1] z) <float[0] x = {}, int64[2] s = {0, 3}, float[2] w = {1, 2}, int64[2] t = {0, 1}> "
@@ -72,6 +78,16 @@ static const OnnxCase cases[] = {
 		      "{ y = Resize <coordinate_transformation_mode = \"tf_half_pixel_for_nn\"> (x, r, s) }",
 		0, "y f32[2] {2 4}" },
 
+	{ "Tile, a wrong number of repeats", V(13) "g (float[2,2] x) => (float[?,?] y) <int64[1] r = {2}> { [n] y = Tile(x, r) }", WQ_EINPUT, "1 repeats for an operand of rank 2" },
+	{ "Tile, a negative number", V(13) "g (float[2] x) => (float[?] y) <int64[1] r = {-2}> { [n] y = Tile(x, r) }", WQ_EINPUT, "axis 0 is repeated -2 times" },
+	{ "Split, a wrong number of sizes", V(13) "g (float[3] x) => (float[1] a, float[1] b) <int64[1] s = {3}> { [n] a, b = Split(x, s) }", WQ_EINPUT, "1 sizes for 2 results" },
+	{ "Split-18, a wrong number of results", V(18) "g (float[3] x) => (float[1] a, float[1] b) { [n] a, b = Split <num_outputs = 3> (x) }", WQ_EINPUT,
+		"'num_outputs' does not fit" },
+	{ "Slice-1 that does not fit", V(1) "g (float[3] x) => (float[1] a) { [n] a = Slice <starts = [1, 2], ends = [1]> (x) }", WQ_EINPUT, "do not fit each other" },
+	{ "Concat without an axis", V(13) "g (float[3] x) => (float[1] a) { [n] a = Concat(x) }", WQ_EINPUT, "attribute 'axis' is missing" },
+	{ "Concat along a wrong axis", V(13) "g (float[3] x) => (float[1] a) { [n] a = Concat <axis = 1> (x, x) }", WQ_EINPUT, "axis 1 is out of range for rank 1" },
+	{ "Unsqueeze at one place twice", V(13) "g (float[3] x) => (float[1] a) <int64[2] s = {0, -3}> { [n] a = Unsqueeze(x, s) }", WQ_EINPUT, "axis 0 stands twice" },
+
 	/* ---- picking */
 	{ "TopK-1", V(1) "g () => (float[2] y, int64[2] i) <float[3] x = {1, 3, 2}> { y, i = TopK <k = 2> (x) }", 0, "y f32[2] {3 2}; i i64[2] {1 2}" },
 	{ "TopK-10", V(10) "g () => (float[2] y, int64[2] i) <float[3] x = {1, 3, 2}, int64[1] k = {2}> { y, i = TopK(x, k) }", 0, "y f32[2] {3 2}; i i64[2] {1 2}" },
@@ -98,6 +114,10 @@ static const OnnxCase cases[] = {
 		V(12) "g (bool t) => (float[2] y, bool[2] m) <float[2] x = {1, 2}, float r = {0}> { y, m = Dropout(x, r, t) }", 0, "y f32[2] {1 2}; m bool[2] {1 1}" },
 	{ "Bernoulli", V(15) "g () => (float[2] y) <float[2] x = {0, 1}> { y = Bernoulli(x) }", 0, "y f32[2] {0 1}" },
 	{ "Multinomial", V(7) "g () => (int32[1,3] y) <float[1,3] x = {-1e9, 0, -1e9}> { y = Multinomial <sample_size = 3> (x) }", 0, "y i32[1,3] {1 1 1}" },
+	{ "RandomNormal", V(1) "g () => (float[3] y, int64[1] s) { x = RandomNormal <shape = [3], scale = 0.0, mean = 2.5> ()  t = RandomNormalLike <scale = 0.0> (x) "
+			       "y = Add(x, t)  s = Shape(t) }",
+		0, "y f32[3] {2.5 2.5 2.5}; s i64[1] {3}" },
+	{ "RandomUniform without a shape", V(1) "g () => (float[3] y) { [n] y = RandomUniform() }", WQ_EINPUT, "attribute 'shape' is missing" },
 	{ "RandomUniform", V(1) "g () => (int64[2] y) { x = RandomUniform <shape = [2, 3]> ()  y = Shape(x) }", 0, "y i64[2] {2 3}" },
 };
 
