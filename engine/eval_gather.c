@@ -235,9 +235,9 @@ void eval_scatter_elements(WqCall *c)
 		same = idx->dim[i] == u->dim[i];
 	if (!same)
 		wq_call_fail(c, "indices and updates have different shapes, or another rank than the operand");
-	int axis = (int)wq_attr_i(c->node, "axis");
+	int64_t axis = wq_attr_i(c->node, "axis");
 	if (axis < -x->rank || axis >= x->rank)
-		wq_call_fail(c, "axis %d is out of range for rank %d", axis, x->rank);
+		wq_call_fail(c, "axis %lld is out of range for rank %d", (long long)axis, x->rank);
 	copy_operand(c);
 	if (wq_tensor_count(idx))
 		scatter(c, element_places(c, x, idx, wq_call_axis(c, x->rank)), wq_tensor_count(idx), 1);

@@ -345,7 +345,10 @@ void eval_resize(WqCall *c)
 	Axis axes[WQ_MAX_RANK] = {0};
 	int n, list[WQ_MAX_RANK];
 	const int64_t *v = wq_attr_ints(c->node, "axes", &n);
-	n = n ? n : x->rank;
+	if (!n) {
+		v = NULL;
+		n = x->rank;
+	}
 	for (int i = 0; i < n; i++)
 		list[i] = v ? (int)(v[i] < 0 ? v[i] + x->rank : v[i]) : i;
 	if (!wq_tensor_count(&c->out[0]))
