@@ -190,15 +190,28 @@ void infer_nms(WqInfer *x)
 	}
 }
 
-void infer_det(WqInfer *x)
+static void need_squares(const WqInfer *x)
 {
 	const WqType *in = x->in[0];
-	if (in->rank >= 0 && (in->rank < 2 || (in->dim[in->rank - 1] >= 0 && in->dim[in->rank - 2] >= 0 &&
-						      in->dim[in->rank - 1] != in->dim[in->rank - 2])))
+	if (in->rank < 0)
+		return;
+	WqDim rows = in->rank < 2 ? 0 : in->dim[in->rank - 2], cols = in->rank < 2 ? 1 : in->dim[in->rank - 1];
+	if (rows >= 0 && cols >= 0 && rows != cols)
 		wq_infer_fail(x, "the operand is not made of square matrices");
-	x->out[0] = *in;
-	if (in->rank >= 0)
-		x->out[0].rank = in->rank - 2;
+}
+
+void infer_det(WqInfer *x)
+{
+	need_squares(x);
+	x->out[0] = *x->in[0];
+	if (x->out[0].rank >= 0)
+		x->out[0].rank -= 2;
+}
+
+void infer_inverse(WqInfer *x)
+{
+	need_squares(x);
+	x->out[0] = *x->in[0];
 }
 
 void infer_random(WqInfer *x)

@@ -506,6 +506,16 @@ TEST(samples_and_boxes)
 #undef X
 }
 
+TEST(inverse)
+{
+	RUN({ "const x: f32[2,2] = {1,2,3,4}", "y: f32[2,2] = Inverse(x)", "f32[2,2] = {-2,1,1.5,-0.5}" },
+	    { "const x: f64[2,2,2] = {0,1,1,0,2,0,0,4}", "y: f64[2,2,2] = Inverse(x)", "f64[2,2,2] = {0,1,1,0,0.5,0,0,0.25}" },
+	    { "const x: f16[1,1] = {0}", "y: f16[1,1] = Inverse(x)", "f16[1,1] = {inf}" },
+	    { "const x: f32[3,0,0] = {}", "y: f32[3,0,0] = Inverse(x)", "f32[3,0,0] = {}" },
+	    { "const x: f32[2,3] = {1,2,3,4,5,6}", "y: f32[2,3] = Inverse(x)", "!square" },
+	    { "const x: f32[3] = {1,2,3}", "y: f32[3] = Inverse(x)", "!square" });
+}
+
 TEST(random_numbers_repeat)
 {
 	WqArena *a = wq_arena_new();
@@ -570,4 +580,4 @@ TEST_MAIN(TEST_RUN(integers_wrap_and_never_trap) TEST_RUN(floats_keep_nan_zero_a
 			  TEST_RUN(casts) TEST_RUN(quantization) TEST_RUN(reductions) TEST_RUN(moves)
 				  TEST_RUN(indices_are_checked) TEST_RUN(selection) TEST_RUN(every_number_type)
 					  TEST_RUN(functions_in_every_float) TEST_RUN(samples_and_boxes)
-						  TEST_RUN(random_numbers_repeat) TEST_RUN(large_reductions_are_exact))
+						  TEST_RUN(inverse) TEST_RUN(random_numbers_repeat) TEST_RUN(large_reductions_are_exact))
