@@ -82,3 +82,8 @@ void lower_Det(Lower *L)
 	WqValue *x = lo_need(L, 0);
 	lo_out(L, 0, lo_cast(L, lo1(L, OP_Det, lo_wide(L, x)), lo_type_of(x)));
 }
+
+void lower_ms_Inverse(Lower *L)
+{
+	lo_out(L, 0, lo1(L, OP_Inverse, lo_need(L, 0)));
+}

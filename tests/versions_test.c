@@ -107,6 +107,11 @@ static const OnnxCase cases[] = {
 		"a i64[1] {0}; b i64[] {2}" },
 	{ "CumSum", V(11) "g () => (float[3] y) <float[3] x = {1, 2, 3}, int32 a = {-1}> { y = CumSum <exclusive = 1, reverse = 1> (x, a) }", 0, "y f32[3] {5 3 0}" },
 
+	/* ---- com.microsoft */
+	{ "Inverse", "<opset_import: [\"\" : 17, \"com.microsoft\" : 1]> g () => (float[2,2] y) <float[2,2] x = {1, 2, 3, 4}> "
+		     "{ y = com.microsoft.Inverse(x) }",
+		0, "y f32[2,2] {-2 1 1.5 -0.5}" },
+
 	/* ---- random */
 	{ "Dropout-6", V(6) "g () => (float[2] y, float[2] m) <float[2] x = {1, 2}> { y, m = Dropout(x) }", 0, "y f32[2] {1 2}; m f32[2] {1 1}" },
 	{ "Dropout-12", V(12) "g () => (float[2] y, bool[2] m) <float[2] x = {1, 2}> { y, m = Dropout(x) }", 0, "y f32[2] {1 2}; m bool[2] {1 1}" },
