@@ -7,10 +7,11 @@
  *   --
  *   graph (x: f32[2]) { ... }     what the passes make of it; or "error: ..." with a part of the message
  *
- * Both graphs are also evaluated on random data and must agree. -u rewrites what is expected.
+ * Values that the passes made are called new1, new2... in the order of the text. Both graphs are also evaluated on random data and must agree. -u rewrites what is expected.
  */
 #include "tests/eval.h"
 
+#include <ctype.h>
 #include <glob.h>
 
 typedef struct Suite {
@@ -71,6 +72,45 @@ static const char *run(WqArena *a, const Case *c, const char **why)
 	return out.s;
 }
 
+static bool in_word(int c) { return isalnum(c) || c == '_' || c == '.' || c == '/' || c == '-' || c == '"'; }
+
+/* The length of a fresh name ("v17") that stands here as a word, or 0. */
+static size_t fresh_name(const char *text, const char *s)
+{
+	size_t n = 1 + strspn(s + 1, "0123456789");
+	bool word = *s == 'v' && n > 1 && (s == text || !in_word((unsigned char)s[-1])) && !in_word((unsigned char)s[n]);
+	return word ? n : 0;
+}
+
+static bool occurs(const char *text, const char *name)
+{
+	for (const char *s = text; (s = strchr(s, 'v')); s++)
+		if (fresh_name(text, s) == strlen(name) && !strncmp(s, name, strlen(name)))
+			return true;
+	return false;
+}
+
+/* Fresh names depend on how many were asked for before; the expected text must not. */
+static const char *renamed(WqArena *a, const char *input, const char *text)
+{
+	WqStr out = { .a = a };
+	WqMap *names = wq_map_new(a);
+	for (const char *s = text; *s;) {
+		size_t n = fresh_name(text, s);
+		const char *name = n ? wq_strndup(a, s, n) : NULL;
+		if (!n || occurs(input, name)) {
+			n = n ? n : 1;
+			wq_str_write(&out, s, n);
+		} else {
+			if (!wq_map_get(names, name))
+				wq_map_put(names, name, wq_sprintf(a, "new%d", wq_map_len(names) + 1));
+			wq_str_printf(&out, "%s", (const char *)wq_map_get(names, name));
+		}
+		s += n;
+	}
+	return out.s;
+}
+
 /* The printer starts with the module's name; cases leave it out. */
 static const char *body(const char *s)
 {
@@ -79,7 +119,7 @@ static const char *body(const char *s)
 
 static void check(Suite *s, const Case *c, WqStr *updated)
 {
-	const char *why = NULL, *got = body(run(s->a, c, &why));
+	const char *why = NULL, *got = renamed(s->a, c->input, body(run(s->a, c, &why)));
 	bool same = !strcmp(got, c->want);
 	if (why || (!same && !s->update)) {
 		fprintf(stderr, "%s: %s: %s\n", c->file, c->title, why ? why : "another text");

@@ -12,10 +12,10 @@ graph (x: f32[1,1,3,4]) {
   return y
 }
 --
-const v16: f32[2,1,1,2] = {2, 4, 9, 12}
-const v21: f32[2] = {5, 6}
+const new1: f32[2,1,1,2] = {2, 4, 9, 12}
+const new2: f32[2] = {5, 6}
 graph (x: f32[1,1,3,4]) {
-  y: f32[1,2,3,3] = Conv(x, v16, v21)
+  y: f32[1,2,3,3] = Conv(x, new1, new2)
   return y
 }
 
@@ -31,10 +31,10 @@ graph (x: f32[1,2,3,3]) {
   return y
 }
 --
-const v21: f32[4,1,1,1] = {2, 4, 6, 8}
-const v28: f32[4] = {7, 8, 9, 10}
+const new1: f32[4,1,1,1] = {2, 4, 6, 8}
+const new2: f32[4] = {7, 8, 9, 10}
 graph (x: f32[1,2,3,3]) {
-  y: f32[1,4,3,3] = Conv(x, v21, v28) <group=2>
+  y: f32[1,4,3,3] = Conv(x, new1, new2) <group=2>
   return y
 }
 
@@ -49,10 +49,10 @@ graph (x: f32[1,4,2,2]) {
   return y
 }
 --
-const v16: f32[4,1,1,2] = {2, 4, 6, 8, 15, 18, 21, 24}
-const v21: f32[2] = {5, 6}
+const new1: f32[4,1,1,2] = {2, 4, 6, 8, 15, 18, 21, 24}
+const new2: f32[2] = {5, 6}
 graph (x: f32[1,4,2,2]) {
-  y: f32[1,2,2,3] = ConvTranspose(x, v16, v21) <group=2>
+  y: f32[1,2,2,3] = ConvTranspose(x, new1, new2) <group=2>
   return y
 }
 
@@ -73,13 +73,13 @@ graph (x: f32[1,2,3,4]) {
   return y
 }
 --
-const v58: f32[2,2,1,2] = {4, 8, 18, 24, 30, 36, 63, 72}
-const v31: f32[2] = {114, 435}
+const new1: f32[2,2,1,2] = {4, 8, 18, 24, 30, 36, 63, 72}
+const new2: f32[2] = {114, 435}
 const s: f32[2,1,1] = {2, 3}
 const c: f32[2,1,1] = {5, 6}
 const v: f32[2,2,1,2] = {1, 2, 3, 4, 5, 6, 7, 8}
 graph (x: f32[1,2,3,4]) {
-  e: f32[1,2,3,3] = Conv(x, v58, v31)
+  e: f32[1,2,3,3] = Conv(x, new1, new2)
   f: f32[1,2,3,3] = Relu(e)
   g: f32[1,2,3,3] = Mul(f, s)
   h: f32[1,2,3,3] = Add(g, c)
@@ -101,12 +101,12 @@ graph (x: f32[1,2,3,4]) {
   return y
 }
 --
-const v18: f32[4,1,1,1] = {2, 4, 9, 12}
-const v34: f32[4,1,1,2] = {2, 4, 9, 12, 20, 24, 35, 40}
+const new1: f32[4,1,1,1] = {2, 4, 9, 12}
+const new2: f32[4,1,1,2] = {2, 4, 9, 12, 20, 24, 35, 40}
 graph (x: f32[1,2,3,4]) {
-  b: f32[1,4,3,4] = Conv(x, v18) <group=2>
+  b: f32[1,4,3,4] = Conv(x, new1) <group=2>
   r: f32[1,4,3,4] = Relu(b)
-  y: f32[1,2,3,5] = ConvTranspose(r, v34) <group=2>
+  y: f32[1,2,3,5] = ConvTranspose(r, new2) <group=2>
   return y
 }
 
@@ -126,11 +126,11 @@ graph (x: f32[4,2]) {
   return y
 }
 --
-const v38: f32[2,3] = {2, 8, 24, 12, 30, 72}
-const v23: f32[3] = {34, 84, 203}
+const new1: f32[2,3] = {2, 8, 24, 12, 30, 72}
+const new2: f32[3] = {34, 84, 203}
 graph (x: f32[4,2]) {
-  v17: f32[4,3] = MatMul(x, v38)
-  y: f32[4,3] = Add(v17, v23)
+  new3: f32[4,3] = MatMul(x, new1)
+  y: f32[4,3] = Add(new3, new2)
   return y
 }
 
@@ -149,15 +149,15 @@ graph (x: f32[2], z: f32[2]) {
   return g, y
 }
 --
-const v8: f32[2] = {14, 21}
-const v16: f32[2] = {30, 38}
+const new1: f32[2] = {14, 21}
+const new2: f32[2] = {30, 38}
 const a: f32[2] = {2, 3}
-const v24: f32[2] = {15, 22}
+const new3: f32[2] = {15, 22}
 graph (x: f32[2], z: f32[2]) {
-  v10: f32[2] = Mul(x, v8)
-  g: f32[2] = Add(v10, v16)
-  v20: f32[2] = Mul(z, a)
-  y: f32[2] = Add(v20, v24)
+  new4: f32[2] = Mul(x, new1)
+  g: f32[2] = Add(new4, new2)
+  new5: f32[2] = Mul(z, a)
+  y: f32[2] = Add(new5, new3)
   return g, y
 }
 

@@ -47,9 +47,9 @@ graph (x: f32[2]) {
   return a
 }
 --
-const v1: i64[2] = {3, 2}
+const new1: i64[2] = {3, 2}
 graph (x: f32[2]) {
-  a: f32[3,2] = Expand(x, v1)
+  a: f32[3,2] = Expand(x, new1)
   return a
 }
 
@@ -78,12 +78,12 @@ graph (x: i32[2], y: f32[2]) {
 }
 --
 const f: f32[] = {0}
-const v7: i32[2] = {0, 0}
-const v11: i32[2] = {0, 0}
+const new1: i32[2] = {0, 0}
+const new2: i32[2] = {0, 0}
 graph (x: i32[2], y: f32[2]) {
   b: f32[2] = Mul(y, f)
   d: f32[2] = Sub(y, y)
-  return a=v7, b, c=v11, d
+  return a=new1, b, c=new2, d
 }
 
 == comparisons with itself
@@ -95,12 +95,12 @@ graph (x: i32[2], y: f32[2]) {
   return a, b, c, d
 }
 --
-const v7: bool[2] = {1, 1}
-const v11: bool[2] = {0, 0}
-const v15: bool[2] = {1, 1}
+const new1: bool[2] = {1, 1}
+const new2: bool[2] = {0, 0}
+const new3: bool[2] = {1, 1}
 graph (x: i32[2], y: f32[2]) {
   b: bool[2] = Equal(y, y)
-  return a=v7, b, c=v11, d=v15
+  return a=new1, b, c=new2, d=new3
 }
 
 == twice is once
@@ -142,12 +142,12 @@ graph (x: f32[2], y: f32[2]) {
   return a, b, c, d
 }
 --
-const v13: f32[] = {-3}
+const new1: f32[] = {-3}
 graph (x: f32[2], y: f32[2]) {
   a: f32[2] = Sub(x, y)
   b: f32[2] = Add(x, y)
   c: f32[2] = Mul(x, y)
-  d: f32[2] = Mul(y, v13)
+  d: f32[2] = Mul(y, new1)
   return a, b, c, d
 }
 
@@ -162,11 +162,11 @@ graph (x: f32[2]) {
 }
 --
 const k: f32[] = {3}
-const v5: f32[] = {-3}
+const new1: f32[] = {-3}
 graph (x: f32[2]) {
   a: f32[2] = Mul(x, k)
   b: f32[2] = Neg(a)
-  d: f32[2] = Mul(x, v5)
+  d: f32[2] = Mul(x, new1)
   return a, b, d
 }
 
@@ -183,11 +183,11 @@ graph (x: i32[2], y: f32[2]) {
   return b, d
 }
 --
-const v5: i32[2] = {7, 8}
+const new1: i32[2] = {7, 8}
 const f: f32[] = {0.100000001}
 const g: f32[] = {0.699999988}
 graph (x: i32[2], y: f32[2]) {
-  b: i32[2] = Add(x, v5)
+  b: i32[2] = Add(x, new1)
   c: f32[2] = Add(y, f)
   d: f32[2] = Add(c, g)
   return b, d
@@ -210,11 +210,11 @@ graph (x: f32[4]) {
 }
 --
 const one: f32[] = {1}
-const v9: f32[] = {2}
+const new1: f32[] = {2}
 const m: f32[] = {-1}
 graph (x: f32[4]) {
   a1: f32[4] = Max(x, one)
-  a: f32[4] = Max(x, v9)
+  a: f32[4] = Max(x, new1)
   c1: f32[4] = Relu(x)
   c: f32[4] = Max(x, one)
   e1: f32[4] = Max(x, m)
@@ -329,12 +329,12 @@ graph (x: f32[2,3], y: f32[2,3]) {
   return a, c, d, h
 }
 --
-const v7: i64[1] = {1}
-const v8: i64[1] = {2}
-const v9: i64[1] = {1}
-const v10: i64[1] = {1}
+const new1: i64[1] = {1}
+const new2: i64[1] = {2}
+const new3: i64[1] = {1}
+const new4: i64[1] = {1}
 graph (x: f32[2,3], y: f32[2,3]) {
-  d: f32[2,1] = Slice(x, v7, v8, v9, v10)
+  d: f32[2,1] = Slice(x, new1, new2, new3, new4)
   return a=x, c=y, d, h=x
 }
 

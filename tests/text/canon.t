@@ -15,13 +15,13 @@ graph (x: f32[2]) {
 }
 --
 const two: f32[] = {2}
-const v6: f32[] = {-3}
-const v11: f32[2] = {0.25, 2}
+const new1: f32[] = {-3}
+const new2: f32[2] = {0.25, 2}
 const three: f32[] = {3}
 graph (x: f32[2]) {
   a: f32[2] = Add(x, two)
-  b: f32[2] = Add(a, v6)
-  c: f32[2] = Mul(b, v11)
+  b: f32[2] = Add(a, new1)
+  c: f32[2] = Mul(b, new2)
   d: f32[2] = Div(c, three)
   e: f32[2] = Neg(d)
   return e
@@ -52,11 +52,11 @@ graph (x: i32[2], y: u8[2]) {
 }
 --
 const two: i32[] = {2}
-const v5: i32[] = {-2}
+const new1: i32[] = {-2}
 const u: u8[] = {2}
 graph (x: i32[2], y: u8[2]) {
   a: i32[2] = Div(x, two)
-  b: i32[2] = Add(a, v5)
+  b: i32[2] = Add(a, new1)
   c: u8[2] = Sub(y, u)
   d: i32[2] = Mul(b, b)
   return c, d
@@ -103,17 +103,17 @@ graph (x: f32[2,3,4]) {
   return b, c, e
 }
 --
-const v5: i64[2] = {0, 2}
-const v6: i64[2] = {2, 12}
-const v7: i64[1] = {2}
-const v8: i64[1] = {4}
-const v9: i64[1] = {2}
-const v10: i64[1] = {1}
+const new1: i64[2] = {0, 2}
+const new2: i64[2] = {2, 12}
+const new3: i64[1] = {2}
+const new4: i64[1] = {4}
+const new5: i64[1] = {2}
+const new6: i64[1] = {1}
 graph (x: f32[2,3,4]) {
   a: f32[2,3,4] = Softmax(x) <axis=2>
-  b: f32[1,3,1] = ReduceSum(a, v5)
-  c: f32[2,12] = Reshape(a, v6)
-  d: f32[2,3,2] = Slice(a, v7, v8, v9, v10)
+  b: f32[1,3,1] = ReduceSum(a, new1)
+  c: f32[2,12] = Reshape(a, new2)
+  d: f32[2,3,2] = Slice(a, new3, new4, new5, new6)
   e: f32[2,3,2] = Transpose(d) <perm=[2, 1, 0]>
   return b, c, e
 }
@@ -128,8 +128,8 @@ graph (x: f32[N,1,4]) {
 --
 sym N in [1, 9]
 graph (x: f32[N,1,4]) {
-  v3: i64[3] = Dims() <dims=[1, N, 4]>
-  a: f32[1,N,4] = Reshape(x, v3) <allowzero=1>
+  new1: i64[3] = Dims() <dims=[1, N, 4]>
+  a: f32[1,N,4] = Reshape(x, new1) <allowzero=1>
   b: f32[1,4,N] = Transpose(x) <perm=[1, 2, 0]>
   return a, b
 }
@@ -152,15 +152,15 @@ graph (x: f32[2]) {
   return a, b, c, d, e
 }
 --
-const v7: f32[] = {0.333333343}
+const new1: f32[] = {0.333333343}
 const tiny: f32[] = {1e-30}
-const v14: f32[] = {1}
+const new2: f32[] = {1}
 graph (x: f32[2]) {
-  a: f32[2] = Mul(x, v7)
+  a: f32[2] = Mul(x, new1)
   b: f32[2] = Div(x, tiny)
   c: f32[2] = Mul(x, x)
   d: f32[2] = Sqrt(c)
-  v16: f32[2] = Sqrt(c)
-  e: f32[2] = Div(v14, v16)
+  new3: f32[2] = Sqrt(c)
+  e: f32[2] = Div(new2, new3)
   return a, b, c, d, e
 }

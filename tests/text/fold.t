@@ -9,9 +9,9 @@ graph (x: f32[2]) {
   return y
 }
 --
-const v2: f32[2] = {3, 6}
+const new1: f32[2] = {3, 6}
 graph (x: f32[2]) {
-  y: f32[2] = Add(x, v2)
+  y: f32[2] = Add(x, new1)
   return y
 }
 
@@ -41,9 +41,9 @@ graph (x: f32[2,3]) {
   return s
 }
 --
-const v1: i64[2] = {2, 3}
+const new1: i64[2] = {2, 3}
 graph (x: f32[2,3]) {
-  return s=v1
+  return s=new1
 }
 
 == a small weight stays as small as it is

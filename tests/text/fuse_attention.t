@@ -31,8 +31,8 @@ graph (q: f32[2,3,4,8], k: f32[2,5,3,8], v: f32[2,3,5,6]) {
 }
 --
 graph (q: f32[2,3,4,8], k: f32[2,5,3,8], v: f32[2,3,5,6]) {
-  v6: f32[2,3,5,8] = Transpose(k) <perm=[0, 2, 1, 3]>
-  y: f32[2,3,4,6] = Attention(q, v6, v) <scale=0.5>
+  new1: f32[2,3,5,8] = Transpose(k) <perm=[0, 2, 1, 3]>
+  y: f32[2,3,4,6] = Attention(q, new1, v) <scale=0.5>
   return y
 }
 
@@ -124,8 +124,8 @@ graph (q: f32[1,2,3,4], k: f32[1,2,3,4], v: f32[1,2,3,4], ok: bool[1,1,3,3]) {
   yes: bool[1,1,3,3] = Equal(ok, ok)
   y: f32[1,2,3,4] = Attention(q, k, v, yes) <scale=1>
   no: bool[1,1,3,3] = Not(yes)
-  v16: bool[1,1,3,3] = Not(no)
-  z: f32[1,2,3,4] = Attention(y, k, v, v16) <scale=1>
+  new1: bool[1,1,3,3] = Not(no)
+  z: f32[1,2,3,4] = Attention(y, k, v, new1) <scale=1>
   return z
 }
 
@@ -203,18 +203,18 @@ graph (q: f32[6,3,4], k: f32[6,5,4], v: f32[6,5,4], m: f32[6,1,5]) {
   return y
 }
 --
-const v5: i64[4] = {6, 1, 3, 4}
-const v9: i64[4] = {6, 1, 5, 4}
-const v12: i64[4] = {6, 1, 5, 4}
-const v15: i64[4] = {6, 1, 1, 5}
-const v20: i64[3] = {6, 3, 4}
+const new1: i64[4] = {6, 1, 3, 4}
+const new2: i64[4] = {6, 1, 5, 4}
+const new3: i64[4] = {6, 1, 5, 4}
+const new4: i64[4] = {6, 1, 1, 5}
+const new5: i64[3] = {6, 3, 4}
 graph (q: f32[6,3,4], k: f32[6,5,4], v: f32[6,5,4], m: f32[6,1,5]) {
-  v7: f32[6,1,3,4] = Reshape(q, v5) <allowzero=1>
-  v11: f32[6,1,5,4] = Reshape(k, v9) <allowzero=1>
-  v14: f32[6,1,5,4] = Reshape(v, v12) <allowzero=1>
-  v17: f32[6,1,1,5] = Reshape(m, v15) <allowzero=1>
-  v19: f32[6,1,3,4] = Attention(v7, v11, v14, v17) <scale=1>
-  y: f32[6,3,4] = Reshape(v19, v20) <allowzero=1>
+  new6: f32[6,1,3,4] = Reshape(q, new1) <allowzero=1>
+  new7: f32[6,1,5,4] = Reshape(k, new2) <allowzero=1>
+  new8: f32[6,1,5,4] = Reshape(v, new3) <allowzero=1>
+  new9: f32[6,1,1,5] = Reshape(m, new4) <allowzero=1>
+  new10: f32[6,1,3,4] = Attention(new6, new7, new8, new9) <scale=1>
+  y: f32[6,3,4] = Reshape(new10, new5) <allowzero=1>
   return y
 }
 
@@ -372,10 +372,10 @@ graph (q: f32[1,2,2,4], k: f32[1,2,2,4], v: f32[1,2,2,4], m1: f32[2,2], m2: f32[
 }
 --
 const ok: bool[2,2] = {1, 1, 0, 1}
-const v17: f32[] = hex"000080ff"
+const new1: f32[] = hex"000080ff"
 graph (q: f32[1,2,2,4], k: f32[1,2,2,4], v: f32[1,2,2,4], m1: f32[2,2], m2: f32[1,1,1,2]) {
-  v16: f32[1,1,2,2] = Add(m2, m1)
-  v19: f32[1,1,2,2] = Where(ok, v16, v17)
-  y: f32[1,2,2,4] = Attention(q, k, v, v19) <scale=1>
+  new2: f32[1,1,2,2] = Add(m2, m1)
+  new3: f32[1,1,2,2] = Where(ok, new2, new1)
+  y: f32[1,2,2,4] = Attention(q, k, v, new3) <scale=1>
   return y
 }

@@ -45,10 +45,10 @@ graph (x: f32[2,3,4], w: f32[1,3,4], b: f32[3,4]) {
   return y
 }
 --
-const v12: i64[2] = {3, 4}
+const new1: i64[2] = {3, 4}
 graph (x: f32[2,3,4], w: f32[1,3,4], b: f32[3,4]) {
-  v14: f32[3,4] = Reshape(w, v12) <allowzero=1>
-  y: f32[2,3,4] = LayerNormalization(x, v14, b) <axis=1, epsilon=9.9999997473787516e-06>
+  new2: f32[3,4] = Reshape(w, new1) <allowzero=1>
+  y: f32[2,3,4] = LayerNormalization(x, new2, b) <axis=1, epsilon=9.9999997473787516e-06>
   return y
 }
 

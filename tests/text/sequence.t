@@ -13,9 +13,9 @@ graph (a: f32[2], b: f32[2], c: f32[2]) {
   return x, y, n
 }
 --
-const v6: i64[] = {3}
+const new1: i64[] = {3}
 graph (a: f32[2], b: f32[2], c: f32[2]) {
-  return x=a, y=c, n=v6
+  return x=a, y=c, n=new1
 }
 
 == concatenated and stacked
@@ -26,13 +26,13 @@ graph (a: f32[2,3], b: f32[2,3]) {
   return x, y
 }
 --
-const v5: i64[3] = {2, 1, 3}
-const v8: i64[3] = {2, 1, 3}
+const new1: i64[3] = {2, 1, 3}
+const new2: i64[3] = {2, 1, 3}
 graph (a: f32[2,3], b: f32[2,3]) {
   x: f32[4,3] = Concat(a, b) <axis=0>
-  v7: f32[2,1,3] = Reshape(a, v5) <allowzero=1>
-  v10: f32[2,1,3] = Reshape(b, v8) <allowzero=1>
-  y: f32[2,2,3] = Concat(v7, v10) <axis=1>
+  new3: f32[2,1,3] = Reshape(a, new1) <allowzero=1>
+  new4: f32[2,1,3] = Reshape(b, new2) <allowzero=1>
+  y: f32[2,2,3] = Concat(new3, new4) <axis=1>
   return x, y
 }
 
@@ -47,19 +47,19 @@ graph (a: f32[4,3]) {
   return x, y
 }
 --
-const v10: i64[1] = {2}
-const v11: i64[1] = {4}
-const v12: i64[1] = {0}
-const v13: i64[1] = {1}
-const v27: i64[1] = {1}
-const v28: i64[1] = {2}
-const v29: i64[1] = {0}
-const v30: i64[1] = {1}
-const v33: i64[1] = {3}
+const new1: i64[1] = {2}
+const new2: i64[1] = {4}
+const new3: i64[1] = {0}
+const new4: i64[1] = {1}
+const new5: i64[1] = {1}
+const new6: i64[1] = {2}
+const new7: i64[1] = {0}
+const new8: i64[1] = {1}
+const new9: i64[1] = {3}
 graph (a: f32[4,3]) {
-  x: f32[2,3] = Slice(a, v10, v11, v12, v13)
-  v32: f32[1,3] = Slice(a, v27, v28, v29, v30)
-  y: f32[3] = Reshape(v32, v33) <allowzero=1>
+  x: f32[2,3] = Slice(a, new1, new2, new3, new4)
+  new10: f32[1,3] = Slice(a, new5, new6, new7, new8)
+  y: f32[3] = Reshape(new10, new9) <allowzero=1>
   return x, y
 }
 
@@ -87,7 +87,7 @@ graph (a: f32[2]) {
   return h, x, y
 }
 --
-const v4: bool[] = {1}
+const new1: bool[] = {1}
 graph (a: f32[2]) {
-  return h=v4, x=a, y=a
+  return h=new1, x=a, y=a
 }

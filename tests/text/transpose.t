@@ -26,12 +26,12 @@ graph (x: f32[1,2,3,4], s: f32[]) {
   return y
 }
 --
-const v9: f32[1,2,1,1] = {1, 2}
+const new1: f32[1,2,1,1] = {1, 2}
 const k: f32[1] = {3}
 graph (x: f32[1,2,3,4], s: f32[]) {
-  v11: f32[1,2,3,4] = Mul(x, v9)
-  v15: f32[1,2,3,4] = Add(k, v11)
-  y: f32[1,2,3,4] = Mul(v15, s)
+  new2: f32[1,2,3,4] = Mul(x, new1)
+  new3: f32[1,2,3,4] = Add(k, new2)
+  y: f32[1,2,3,4] = Mul(new3, s)
   return y
 }
 
@@ -47,12 +47,12 @@ graph (x: f32[1,2,3,4], z: f32[1,2,3,4]) {
   return f
 }
 --
-const v18: i64[1] = {1}
+const new1: i64[1] = {1}
 graph (x: f32[1,2,3,4], z: f32[1,2,3,4]) {
-  v7: f32[1,2,3,4] = Add(x, z)
-  v11: f32[1,2,3,4] = Softmax(v7) <axis=1>
-  v15: f32[1,4,3,4] = Concat(v11, x) <axis=1>
-  f: f32[1,3,4] = ReduceMean(v15, v18) <keepdims=0>
+  new2: f32[1,2,3,4] = Add(x, z)
+  new3: f32[1,2,3,4] = Softmax(new2) <axis=1>
+  new4: f32[1,4,3,4] = Concat(new3, x) <axis=1>
+  f: f32[1,3,4] = ReduceMean(new4, new1) <keepdims=0>
   return f
 }
 
@@ -72,8 +72,8 @@ graph (x: f32[1,2,3,4], w: f32[2,2,1,1]) {
 graph (x: f32[1,2,3,4], w: f32[2,2,1,1]) {
   c: f32[1,2,3,4] = Relu(x)
   d: f32[1,2,3,4] = Conv(c, w)
-  v13: f32[1,2,3,4] = Add(d, c)
-  y: f32[1,2,3,4] = Relu(v13)
+  new1: f32[1,2,3,4] = Add(d, c)
+  y: f32[1,2,3,4] = Relu(new1)
   return y
 }
 
@@ -94,15 +94,15 @@ graph (x: f32[2,3,4]) {
 --
 const from: i64[2] = {1, 0}
 const to: i64[2] = {3, 1}
-const v4: i64[2] = {2, 0}
+const new1: i64[2] = {2, 0}
 const st: i64[2] = {1, 1}
-const v9: i64[6] = {2, 0, 1, 3, 0, 0}
-const v14: i64[1] = {2}
+const new2: i64[6] = {2, 0, 1, 3, 0, 0}
+const new3: i64[1] = {2}
 graph (x: f32[2,3,4]) {
-  v6: f32[1,3,2] = Slice(x, from, to, v4, st)
-  v11: f32[6,3,3] = Pad(v6, v9)
-  v16: f32[6,3] = ReduceMax(v11, v14) <keepdims=0>
-  d: f32[3,6] = Transpose(v16) <perm=[1, 0]>
+  new4: f32[1,3,2] = Slice(x, from, to, new1, st)
+  new5: f32[6,3,3] = Pad(new4, new2)
+  new6: f32[6,3] = ReduceMax(new5, new3) <keepdims=0>
+  d: f32[3,6] = Transpose(new6) <perm=[1, 0]>
   return d
 }
 
