@@ -1,5 +1,5 @@
-# The documents are true: docs/ir.md has every core operator and no other, its examples are read; docs/onnx-support.md is what
-# scripts/onnx_support.sh writes, and the limits that it lists are those of the lowerings.
+# The documents are true: docs/ir.md has every core operator and no other, its examples are read; docs/onnx-support.md is
+# what scripts/onnx_support.sh writes, and its limits are those of the lowerings; the commits of docs/adding.md exist.
 : "${WQCC:?set WQCC to the program}"
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
@@ -47,6 +47,16 @@ awk '
 		}
 	}' docs/ir.md ir/ops.def >"$tmp/attrs"
 [ ! -s "$tmp/attrs" ] || fault "$(cat "$tmp/attrs")"
+
+# docs/adding.md shows commits that exist, by the subjects they have
+if [ "$(git rev-parse --is-shallow-repository 2>/dev/null)" = false ]; then
+	tr '\n' ' ' <docs/adding.md | grep -oE '`[0-9a-f]{7}`( \([^)]*\))?' | while read -r hash subject; do
+		hash=${hash//\`/}
+		real=$(git log -1 --format=%s "$hash" 2>/dev/null) || echo "docs/adding.md: there is no commit $hash"
+		[ -z "$subject" ] || [ "$subject" = "($real)" ] || echo "docs/adding.md: $hash is '$real'"
+	done >"$tmp/commits"
+	[ ! -s "$tmp/commits" ] || fault "$(cat "$tmp/commits")"
+fi
 
 # examples in the text form are read
 for doc in docs/*.md; do
