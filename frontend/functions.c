@@ -1,5 +1,5 @@
-/* functions.c: model-local functions. A call is expanded in place: the body's names live in a scope of their own, its operators
- * mean what the function's own opset imports say, and attribute references are resolved through the frame.
+/* functions.c: model-local functions. A call is expanded in place: the body's names live in a scope of their own, its
+ * operators mean what the function's own opset imports say, and attribute references are resolved through the frame.
  */
 #include "frontend/importer.h"
 
@@ -40,12 +40,13 @@ WqMap *opsets_collect(Importer *im, size_t n, Onnx__OperatorSetIdProto *const *i
 		if (v < 1)
 			wq_fail(WQ_EINPUT, "%s imports version %lld of opset %.100s", whose, (long long)v, shown);
 		if (!*domain && v > WQ_MAX_OPSET)
-			wq_fail(WQ_EUNSUPPORTED, "%s imports version %lld of opset ai.onnx: the newest known here is %d", whose,
+			wq_fail(WQ_EUNSUPPORTED,
+				"%s imports version %lld of opset ai.onnx: the newest known here is %d", whose,
 				(long long)v, WQ_MAX_OPSET);
 		OnnxOpset *o = wq_map_get(m, domain);
 		if (o && o->version != v)
-			wq_fail(WQ_EINPUT, "%s imports both version %lld and %lld of opset %.100s", whose, (long long)o->version,
-				(long long)v, shown);
+			wq_fail(WQ_EINPUT, "%s imports both version %lld and %lld of opset %.100s", whose,
+				(long long)o->version, (long long)v, shown);
 		o = WQ_NEW(im->tmp, OnnxOpset);
 		o->version = v;
 		wq_map_put(m, domain, o);
@@ -65,7 +66,8 @@ static void refuse_recursion(Importer *im, const Onnx__FunctionProto *fn)
 	}
 }
 
-/* What the body's attribute references mean: the call's attributes (which may be references themselves), then the defaults. */
+/* What the body's attribute references mean: the call's attributes (which may be references themselves), then the
+ * defaults. */
 static WqMap *bind_attributes(Lower *L, const Onnx__FunctionProto *fn)
 {
 	WqMap *m = wq_map_new(L->im->tmp);
@@ -103,12 +105,13 @@ void function_expand(Lower *L, const Onnx__FunctionProto *fn)
 	const char *whose = wq_sprintf(im->tmp, "function '%.100s'", fn->name);
 	refuse_recursion(im, fn);
 	if (L->node->n_input > fn->n_input || L->node->n_output > fn->n_output)
-		lo_bad(L, "%zu operands and %zu results, but the function has %zu and %zu", L->node->n_input, L->node->n_output,
-			fn->n_input, fn->n_output);
+		lo_bad(L, "%zu operands and %zu results, but the function has %zu and %zu", L->node->n_input,
+		       L->node->n_output, fn->n_input, fn->n_output);
 	Frame *caller = im->frame;
 	Scope *outer = im->scope, inner;
 	Frame frame = { caller, fn, NULL, bind_attributes(L, fn) };
-	frame.opsets = fn->n_opset_import ? opsets_collect(im, fn->n_opset_import, fn->opset_import, whose) : caller->opsets;
+	frame.opsets =
+		fn->n_opset_import ? opsets_collect(im, fn->n_opset_import, fn->opset_import, whose) : caller->opsets;
 	import_deeper(im);
 	scope_push(im, &inner, NULL, outer->g);
 	bind_inputs(L, fn, outer);
@@ -122,7 +125,8 @@ void function_expand(Lower *L, const Onnx__FunctionProto *fn)
 			continue;
 		WqValue *v = scope_find(&inner, fn->output[i]);
 		if (!v)
-			wq_fail(WQ_EINPUT, "result '%.200s' of function '%.100s' is not defined in it", fn->output[i], fn->name);
+			wq_fail(WQ_EINPUT, "result '%.200s' of function '%.100s' is not defined in it", fn->output[i],
+				fn->name);
 		lo_out(L, (int)i, v);
 	}
 }

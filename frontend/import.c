@@ -1,9 +1,10 @@
 /* import.c: a ModelProto becomes a module of core operators, node by node in an order in which they can run.
  *
- * A node that is refused (WQ_EUNSUPPORTED) gives poison: what needs it is skipped, and the import ends with the list of all
- * refusals. Every other error ends the import at once, with the chain of nodes it happened in.
+ * A node that is refused (WQ_EUNSUPPORTED) gives poison: what needs it is skipped, and the import ends with the list of
+ * all refusals. Every other error ends the import at once, with the chain of nodes it happened in.
  *
- * An initializer that is also a graph input (IR version 3 and before) is a constant, unless the caller gives a type or a value for that input.
+ * An initializer that is also a graph input (IR version 3 and before) is a constant, unless the caller gives a type or
+ * a value for that input.
  */
 #include "frontend/importer.h"
 
@@ -54,15 +55,16 @@ static const OnnxOp *resolve(Importer *im, const Onnx__NodeProto *n, int *versio
 	if (!set)
 		wq_fail(WQ_EINPUT, "%s: the %s imports no opset of domain '%.100s'", node_label(im, n),
 			im->frame->fn ? "function" : "model", shown);
-	for (int i = 0; def && i < WQ_COUNTOF(def->versions) && def->versions[i] && def->versions[i] <= set->version; i++)
-		*version = def->versions[i];
+	const int *v = def ? def->versions : NULL;
+	for (int i = 0; v && i < WQ_COUNTOF(def->versions) && v[i] && v[i] <= set->version; i++)
+		*version = v[i];
 	if (!def)
 		*why = wq_sprintf(im->tmp, "%.100s.%.100s (not known)", shown, n->op_type);
 	else if (!def->lower)
 		*why = wq_sprintf(im->tmp, "%s.%s (%s)", shown, n->op_type, def->why ? def->why : "not implemented");
 	else if (!*version)
-		*why = wq_sprintf(im->tmp, "%s.%s (is of opset %d, but %lld is imported)", shown, n->op_type, def->versions[0],
-			(long long)set->version);
+		*why = wq_sprintf(im->tmp, "%s.%s (is of opset %d, but %lld is imported)", shown, n->op_type,
+				  def->versions[0], (long long)set->version);
 	return def;
 }
 
@@ -111,16 +113,17 @@ static void poison_results(Importer *im, const Onnx__NodeProto *n)
 /* Most operators take tensors only: their lowerings need not ask. */
 static void check_kinds(Lower *L)
 {
-	static const char *const others[] = { "Identity", "If", "Loop", "SequenceAt", "SequenceConstruct", "SequenceInsert",
-		"SequenceErase", "SequenceLength", "SequenceMap", "ConcatFromSequence", "Optional", "OptionalHasElement",
-		"OptionalGetElement" };
+	static const char *const others[] = { "Identity", "If", "Loop", "SequenceAt", "SequenceConstruct",
+		"SequenceInsert", "SequenceErase", "SequenceLength", "SequenceMap", "ConcatFromSequence", "Optional",
+		"OptionalHasElement", "OptionalGetElement" };
 	for (int i = 0; i < lo_n_in(L); i++) {
 		const WqValue *v = lo_in(L, i);
 		bool ok = !v || v->type.kind == WQ_TENSOR;
 		for (int k = 0; !ok && k < WQ_COUNTOF(others); k++)
 			ok = !strcmp(L->op, others[k]);
 		if (!ok)
-			lo_bad(L, "operand %d, '%.200s', is %s", i, v->name, v->type.kind == WQ_SEQUENCE ? "a sequence" : "an optional");
+			lo_bad(L, "operand %d, '%.200s', is %s", i, v->name,
+			       v->type.kind == WQ_SEQUENCE ? "a sequence" : "an optional");
 	}
 }
 
@@ -171,7 +174,8 @@ static void node_failed(Importer *im, const Onnx__NodeProto *n, const WqError *e
 	}
 	if (e->code == WQ_ENOMEM)
 		wq_fail(e->code, "%s", e->text);
-	/* A shape rule has named the node already: by where, and by the core operator, which may be another than the model's. */
+	/* A shape rule has named the node already: by where, and by the core operator, which may be another than the
+	 * model's. */
 	const char *named = wq_sprintf(im->tmp, "node '%s' (", where_of(n));
 	bool again = !strncmp(e->text, named, strlen(named));
 	const char *rest = again ? strstr(e->text, "): ") : NULL;

@@ -1,5 +1,5 @@
-/* importer.h: the import's own state, shared by import.c, names.c, types.c, sort.c, functions.c and the lowerings that have nested
- * graphs. Ordinary lowerings need lower.h only.
+/* importer.h: the import's own state, shared by import.c, names.c, types.c, sort.c, functions.c and the lowerings that
+ * have nested graphs. Ordinary lowerings need lower.h only.
  */
 #ifndef WQ_IMPORTER_H
 #define WQ_IMPORTER_H
@@ -71,7 +71,8 @@ const char *node_domain(const char *domain); /* "ai.onnx" and NULL are "" */
 /* false: no type there. `what` names the value in messages. */
 bool import_type(Importer *im, const Onnx__TypeProto *t, const char *what, WqType *out);
 void import_dim_options(Importer *im);  /* --dim */
-void import_dims_from(Importer *im, const Onnx__TypeProto *t, const WqType *actual); /* N of [N,3] given as [2,3] is 2 */
+/* N of [N,3] given as [2,3] is 2. */
+void import_dims_from(Importer *im, const Onnx__TypeProto *t, const WqType *actual);
 void import_bare_dims(Importer *im, const Onnx__TypeProto *t);
 void import_check_dim_options(Importer *im); /* every --dim was used */
 
@@ -86,8 +87,8 @@ void import_initializers(Importer *im, const Onnx__GraphProto *gp); /* into the 
 void import_nodes(Importer *im, size_t n, Onnx__NodeProto *const *nodes);
 /* One level deeper; fails when that is too deep. The caller's WqTry puts it back. */
 void import_deeper(Importer *im);
-/* Imports the nodes of a nested graph into the current scope, whose inputs are bound already; out[] gets a value per output.
- * Fails silently (reported already) when an output depends on something unsupported. */
+/* Imports the nodes of a nested graph into the current scope, whose inputs are bound already; out[] gets a value per
+ * output. Fails silently (reported already) when an output depends on something unsupported. */
 void import_graph_body(Importer *im, const Onnx__GraphProto *gp, WqValue **out);
 void import_report(Importer *im, const Onnx__NodeProto *n, const char *what);
 
@@ -98,7 +99,8 @@ const Onnx__FunctionProto *function_find(Importer *im, const Onnx__NodeProto *n)
 void function_expand(Lower *L, const Onnx__FunctionProto *fn);
 
 /* ---- lower.c ---- */
-const Onnx__AttributeProto *lo_attr(const Lower *L, const char *name); /* attribute references resolved; NULL if absent */
+/* Attribute references resolved; NULL if absent. */
+const Onnx__AttributeProto *lo_attr(const Lower *L, const char *name);
 const Onnx__GraphProto *lo_graph_proto(Lower *L, const char *attr);
 
 #endif

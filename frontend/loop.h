@@ -17,8 +17,9 @@ typedef struct LoopBody {
 	int n_out; /* set by loop_make */
 } LoopBody;
 
-/* The loop over gp, once the types of the carried values are wide enough to stay the same from one iteration to the next. in: trip
- * count, condition (either may be NULL), carried values. Returns b->n_out results: final carried values, then scanned ones. */
+/* The loop over gp, once the types of the carried values are wide enough to stay the same from one iteration to the
+ * next. in: trip count, condition (either may be NULL), carried values. Returns b->n_out results: final carried values,
+ * then scanned ones. */
 WqValue **loop_make(LoopBody *b, WqValue **in);
 
 /* Runs gp inlined (L's graph, a scope of its own) with its inputs bound to in[]; out[] gets its outputs. */

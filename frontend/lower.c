@@ -72,9 +72,10 @@ const Onnx__AttributeProto *lo_attr(const Lower *L, const char *name)
 }
 
 /* The attribute if it has the type asked for; `present` is how files without the type field (IR version 1) show it. */
-#define FIND(L, name, TYPE, present) \
-	const Onnx__AttributeProto *a = lo_attr(L, name); \
-	if (a && !((a->has_type && a->type) ? (int)a->type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__##TYPE : !!(present))) \
+#define FIND(L, name, TYPE, present)                                                                                   \
+	const Onnx__AttributeProto *a = lo_attr(L, name);                                                              \
+	if (a &&                                                                                                       \
+	    !((a->has_type && a->type) ? (int)a->type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__##TYPE : !!(present))) \
 		wq_fail(WQ_EINPUT, "attribute '%s' is of another type than " #TYPE, name);
 
 bool lo_has(const Lower *L, const char *attr) { return lo_attr(L, attr); }

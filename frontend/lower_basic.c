@@ -94,9 +94,10 @@ static WqDtype dtype_of_name(Lower *L, const char *s)
 	static const struct {
 		const char *name;
 		WqDtype t;
-	} names[] = { { "FLOAT", WQ_F32 }, { "UINT8", WQ_U8 }, { "INT8", WQ_I8 }, { "UINT16", WQ_U16 }, { "INT16", WQ_I16 },
-		{ "INT32", WQ_I32 }, { "INT64", WQ_I64 }, { "STRING", WQ_STR }, { "BOOL", WQ_BOOL }, { "FLOAT16", WQ_F16 },
-		{ "DOUBLE", WQ_F64 }, { "UINT32", WQ_U32 }, { "UINT64", WQ_U64 } };
+	} names[] = { { "FLOAT", WQ_F32 }, { "UINT8", WQ_U8 },    { "INT8", WQ_I8 },    { "UINT16", WQ_U16 },
+		      { "INT16", WQ_I16 }, { "INT32", WQ_I32 },   { "INT64", WQ_I64 },  { "STRING", WQ_STR },
+		      { "BOOL", WQ_BOOL }, { "FLOAT16", WQ_F16 }, { "DOUBLE", WQ_F64 }, { "UINT32", WQ_U32 },
+		      { "UINT64", WQ_U64 } };
 	for (int i = 0; i < WQ_COUNTOF(names); i++)
 		if (!strcmp(s, names[i].name))
 			return names[i].t;
@@ -154,7 +155,8 @@ void lower_Shape(Lower *L)
 	if (x->type.rank < 0) {
 		WqValue *s = lo1(L, OP_Shape, x);
 		if (start != 0 || end != INT64_MAX)
-			s = lo_result(L, lo_node(L, OP_Slice, 5, s, lo_i64(L, start), lo_i64(L, end), lo_i64(L, 0), lo_i64(L, 1)));
+			s = lo_result(L, lo_node(L, OP_Slice, 5, s, lo_i64(L, start), lo_i64(L, end), lo_i64(L, 0),
+						 lo_i64(L, 1)));
 		lo_out(L, 0, s);
 		return;
 	}

@@ -51,12 +51,12 @@ void lower_If(Lower *L)
 
 /* ---- carried types ------------------------------------------------------------------------------------- */
 
-/* What a carried value is at the start of every iteration, as far as known. A dimension that was found to change has a symbol of its
- * own, which stands for any size. */
+/* What a carried value is at the start of every iteration, as far as known. A dimension that was found to change has a
+ * symbol of its own, which stands for any size. */
 typedef struct Carried {
 	WqType t;
 	bool any[WQ_MAX_RANK];
-	bool bare; /* an optional of which the body makes an element: goes round as an optional, comes out as the element */
+	bool bare; /* an optional of which the body makes an element: comes out as the element */
 } Carried;
 
 WqType type_of_elements(Lower *L, const WqType *t)
@@ -116,8 +116,8 @@ static bool widen(Lower *L, Carried *c, const WqType *t)
 	return changed;
 }
 
-/* An empty sequence tells nothing of its elements, but what the body inserts does: so that the elements' rank is known. Follows the
- * insertions from `out` back to the body's input `in`; false if they do not lead there. */
+/* An empty sequence tells nothing of its elements, but what the body inserts does: so that the elements' rank is known.
+ * Follows the insertions from `out` back to the body's input `in`; false if they do not lead there. */
 static bool inserted_type(Lower *L, const WqValue *in, const WqValue *out, WqType *elem)
 {
 	bool any = false;
@@ -182,8 +182,9 @@ static bool widen_all(LoopBody *b, const WqGraph *g, Carried *c, WqValue **in)
 		WqValue *const *none;
 		int n;
 		WqType elem;
-		if (sequence_known(in[2 + k], &n, &none) && n == 0 && c[k].t.elem->kind == WQ_TENSOR && c[k].t.elem->rank < 0 &&
-			inserted_type(b->L, g->inputs.v[2 + k], v, &elem) && elem.rank >= 0 && elem.dtype == c[k].t.elem->dtype) {
+		if (sequence_known(in[2 + k], &n, &none) && n == 0 && c[k].t.elem->kind == WQ_TENSOR &&
+		    c[k].t.elem->rank < 0 && inserted_type(b->L, g->inputs.v[2 + k], v, &elem) && elem.rank >= 0 &&
+		    elem.dtype == c[k].t.elem->dtype) {
 			in[2 + k] = sequence_make(b->L, 0, NULL, &elem);
 			c[k] = (Carried){ .t = in[2 + k]->type };
 			changed = true;
@@ -220,8 +221,10 @@ WqValue **loop_make(LoopBody *b, WqValue **in)
 static void bind_loop(LoopBody *b, Lower *in, WqValue *i, WqValue *cond, WqValue *const *carried)
 {
 	const Onnx__GraphProto *gp = b->gp;
-	for (size_t k = 0; k < gp->n_input; k++)
-		scope_bind(in->im, gp->input[k]->name ? gp->input[k]->name : "", k == 0 ? i : k == 1 ? cond : carried[k - 2]);
+	for (size_t k = 0; k < gp->n_input; k++) {
+		WqValue *v = k == 0 ? i : k == 1 ? cond : carried[k - 2];
+		scope_bind(in->im, gp->input[k]->name ? gp->input[k]->name : "", v);
+	}
 }
 
 /* The iteration number and the condition are scalars, unless the body is declared to take vectors of one element. */
@@ -239,7 +242,8 @@ void lower_Loop(Lower *L)
 	int n = lo_n_in(L) > 2 ? lo_n_in(L) - 2 : 0;
 	LoopBody b = { .L = L, .gp = gp, .n_carried = n, .has_cond = true, .bind = bind_loop };
 	if (gp->n_input != (size_t)n + 2 || gp->n_output < (size_t)n + 1)
-		lo_bad(L, "the body has %zu inputs and %zu outputs for %d carried values", gp->n_input, gp->n_output, n);
+		lo_bad(L, "the body has %zu inputs and %zu outputs for %d carried values", gp->n_input, gp->n_output,
+		       n);
 	b.i_type = scalar_type(gp->input[0], WQ_I64);
 	b.cond_type = scalar_type(gp->input[1], WQ_BOOL);
 	WqValue **in = WQ_NEW_N(L->im->tmp, WqValue *, n + 2);

@@ -124,7 +124,8 @@ void lower_OneHot(Lower *L)
 	index = lo3(L, OP_Where, lo2(L, OP_Less, index, zero), lo2(L, OP_Add, index, depth), index);
 	WqValue *classes = lo3(L, OP_Range, zero, depth, wq_const_int(L->g, WQ_I64, 1));
 	WqValue *hot = lo2(L, OP_Equal, index, lo_reshape_to(L, classes, rank + 1, along));
-	WqValue *off = lo_scalar_of(L, lo_slice(L, values, 0, 0, 1, 1)), *on = lo_scalar_of(L, lo_slice(L, values, 0, 1, 2, 1));
+	WqValue *off = lo_scalar_of(L, lo_slice(L, values, 0, 0, 1, 1)),
+		*on = lo_scalar_of(L, lo_slice(L, values, 0, 1, 2, 1));
 	lo_out(L, 0, lo3(L, OP_Where, hot, on, off));
 }
 

@@ -1,5 +1,5 @@
-/* lower_scan.c: Scan is a Loop whose body takes its slices by the iteration number. Version 8 has a batch axis in front of everything
- * and lengths per batch: a Loop of Loops.
+/* lower_scan.c: Scan is a Loop whose body takes its slices by the iteration number. Version 8 has a batch axis in front
+ * of everything and lengths per batch: a Loop of Loops.
  */
 #include "frontend/loop.h"
 
@@ -73,8 +73,8 @@ static Scan scan_operands(Lower *L, int first)
 	s.n_scan = (int)m;
 	s.n_state = n - s.n_scan;
 	if (s.body->n_input != (size_t)n || s.body->n_output < (size_t)s.n_state)
-		lo_bad(L, "the body has %zu inputs and %zu outputs for %d states and %d scanned operands", s.body->n_input,
-			s.body->n_output, s.n_state, s.n_scan);
+		lo_bad(L, "the body has %zu inputs and %zu outputs for %d states and %d scanned operands",
+		       s.body->n_input, s.body->n_output, s.n_state, s.n_scan);
 	s.state = WQ_NEW_N(L->im->tmp, WqValue *, n);
 	s.scan = s.state + s.n_state;
 	s.axis = WQ_NEW_N(L->im->tmp, int, n);
@@ -89,7 +89,8 @@ static Scan scan_operands(Lower *L, int first)
 
 static WqValue *reversed(Lower *L, WqValue *x)
 {
-	return lo_result(L, lo_node(L, OP_Slice, 5, x, lo_i64(L, -1), lo_i64(L, INT64_MIN), lo_i64(L, 0), lo_i64(L, -1)));
+	return lo_result(L,
+			 lo_node(L, OP_Slice, 5, x, lo_i64(L, -1), lo_i64(L, INT64_MIN), lo_i64(L, 0), lo_i64(L, -1)));
 }
 
 /* Axis 0 goes where `axis` says. */
@@ -106,7 +107,8 @@ static void scan9(Lower *L)
 {
 	Scan s = scan_operands(L, 0);
 	int n_collect = (int)s.body->n_output - s.n_state;
-	const int64_t *in_axes = flags(L, "scan_input_axes", s.n_scan), *out_axes = flags(L, "scan_output_axes", n_collect);
+	const int64_t *in_axes = flags(L, "scan_input_axes", s.n_scan),
+		      *out_axes = flags(L, "scan_output_axes", n_collect);
 	const int64_t *out_dirs = flags(L, "scan_output_directions", n_collect);
 	for (int k = 0; k < s.n_scan; k++)
 		s.axis[k] = lo_axis(L, in_axes ? in_axes[k] : 0, lo_rank(L, s.scan[k]));
@@ -161,8 +163,8 @@ static void scan8(Lower *L)
 	int n_out = (int)s.body->n_output;
 	wq_output(g, "go", go);
 	for (int i = 0; i < n_out; i++)
-		wq_output(g, s.body->output[i]->name, lens && i >= s.n_state ? pad_to(&in, inner[i], one.length, longest) :
-			inner[i]);
+		wq_output(g, s.body->output[i]->name,
+			  lens && i >= s.n_state ? pad_to(&in, inner[i], one.length, longest) : inner[i]);
 	WqNode *outer = lo_node(L, OP_Loop, 2, lo_dim_scalar(L, s.scan[0]->type.dim[0], WQ_I64), NULL);
 	wq_node_add_body(outer, g);
 	wq_node_finish(outer, n_out, NULL);

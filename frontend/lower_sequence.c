@@ -1,5 +1,5 @@
-/* lower_sequence.c: sequences and optionals. A sequence whose elements are known (a SequenceConstruct) is taken apart here; others are
- * the engine's. */
+/* lower_sequence.c: sequences and optionals. A sequence whose elements are known (a SequenceConstruct) is taken apart
+ * here; others are the engine's. */
 #include "frontend/loop.h"
 
 enum { KNOWN_MAX = 256 }; /* beyond, taking sequences apart would make graphs of quadratic size */
@@ -211,7 +211,8 @@ static void map_known(Lower *L, const Onnx__GraphProto *gp, int n, WqValue *cons
 		lo_out(L, k, sequence_make(L, n, all + k * n, NULL));
 }
 
-/* A Loop that carries the result sequences. The body is imported before they are made, as it tells their elements' types. */
+/* A Loop that carries the result sequences. The body is imported before they are made, as it tells their elements'
+ * types. */
 static void map_loop(Lower *L, const Onnx__GraphProto *gp, WqValue *const *in)
 {
 	int n_in = lo_n_in(L), n_out = lo_n_out(L);

@@ -26,9 +26,9 @@ static WqValue *as_vector(Lower *L, WqValue *v)
 
 /* ---- Reshape, Flatten, Transpose, Expand ---------------------------------------------------------------- */
 
-/* A shape of known expressions, with its "0: as before" entries filled in and -1 worked out, so that sizes keep their names. A size
- * that was computed and happens to be 0 is then a size of 0: where ONNX would copy the old one, the counts could not agree. False
- * if an entry is not known. */
+/* A shape of known expressions, with its "0: as before" entries filled in and -1 worked out, so that sizes keep their
+ * names. A size that was computed and happens to be 0 is then a size of 0: where ONNX would copy the old one, the
+ * counts could not agree. False if an entry is not known. */
 static bool known_shape(Lower *L, const WqValue *x, const WqValue *shape, WqDim *dim, int *rank)
 {
 	if (!shape->sym || shape->type.rank != 1 || !wq_dim_static(shape->type.dim[0]) || x->type.rank < 0 ||
@@ -107,7 +107,8 @@ void lower_Expand(Lower *L) { lo_out(L, 0, lo2(L, OP_Expand, lo_need(L, 0), lo_n
 
 /* ---- Squeeze, Unsqueeze ------------------------------------------------------------------------------------ */
 
-/* The axes, by attribute before version 13, by operand since: NULL if there are none. *v is set instead if only running tells them. */
+/* The axes, by attribute before version 13, by operand since: NULL if there are none. *v is set instead if only running
+ * tells them. */
 static const int64_t *axes_of(Lower *L, int *n, WqValue **v)
 {
 	const int64_t *axes = NULL;
@@ -147,7 +148,8 @@ static WqValue *unsqueeze_at_run_time(Lower *L, WqValue *x, WqValue *axes)
 {
 	WqValue *shape = shape_of(L, x), *one = wq_const_int(L->g, WQ_I64, 1);
 	WqValue *mask = axis_mask(L, axes, lo2(L, OP_Add, length_of(L, shape), length_of(L, axes)));
-	/* Where the mask is 0, the k-th such place takes the operand's dimension k. The 1 in front serves places before any. */
+	/* Where the mask is 0, the k-th such place takes the operand's dimension k. The 1 in front serves places before
+	 * any. */
 	WqValue *k = lo2(L, OP_CumSum, lo2(L, OP_Sub, one, mask), wq_const_int(L->g, WQ_I64, 0));
 	WqValue *dims = lo_concat(L, 0, 2, (WqValue *[]){ lo_i64(L, 1), shape });
 	return reshape_to_value(L, x, lo3(L, OP_Where, lo2(L, OP_Equal, mask, one), one, lo2(L, OP_Gather, dims, k)));
@@ -159,8 +161,9 @@ static WqValue *squeeze_masked(Lower *L, WqValue *x, WqValue *drop, int left)
 	WqValue *shape = shape_of(L, x), *keep;
 	if (left >= 0) { /* the smallest of index + rank * mask, so that the rank stays known */
 		WqValue *rank = wq_const_int(L->g, WQ_I64, x->type.rank);
-		WqNode *top = lo_node(L, OP_TopK, 2, lo2(L, OP_Add, lo_range(L, x->type.rank), lo2(L, OP_Mul, drop, rank)),
-			lo_i64(L, left));
+		WqNode *top =
+			lo_node(L, OP_TopK, 2, lo2(L, OP_Add, lo_range(L, x->type.rank), lo2(L, OP_Mul, drop, rank)),
+				lo_i64(L, left));
 		wq_set_i(top, "largest", 0);
 		wq_node_finish(top, 2, NULL);
 		keep = top->out[0];
@@ -281,7 +284,8 @@ static void split_evenly(Lower *L, WqValue *x, int axis, int n)
 	}
 }
 
-/* Equal parts of an axis whose size only running tells: its operand's rank is not known. The last one takes what is left. */
+/* Equal parts of an axis whose size only running tells: its operand's rank is not known. The last one takes what is
+ * left. */
 static void split_evenly_at_run_time(Lower *L, WqValue *x, int axis, int n)
 {
 	WqNode *gather = lo_node(L, OP_Gather, 2, lo1(L, OP_Shape, x), lo_i64(L, axis));
@@ -333,7 +337,8 @@ void lower_Slice(Lower *L)
 	int n;
 	if (L->version < 10) {
 		int n_ends, n_axes;
-		const int64_t *s = lo_ints(L, "starts", &n), *e = lo_ints(L, "ends", &n_ends), *a = lo_ints(L, "axes", &n_axes);
+		const int64_t *s = lo_ints(L, "starts", &n), *e = lo_ints(L, "ends", &n_ends),
+			      *a = lo_ints(L, "axes", &n_axes);
 		if (!s || !e || n != n_ends || (a && n_axes != n))
 			lo_bad(L, "'starts', 'ends' and 'axes' do not fit each other");
 		starts = lo_i64s(L, n, s);
@@ -354,10 +359,11 @@ void lower_Slice(Lower *L)
 	lo_out(L, 0, lo_result(L, lo_node(L, OP_Slice, 5, x, starts, ends, axes, steps)));
 }
 
-/* ---- Tile, Pad ---------------------------------------------------------------------------------------------------- */
+/* ---- Tile, Pad ----------------------------------------------------------------------------------------------------
+ */
 
-/* Before: [a, b]. Puts a dimension in front of each, expands it, and merges the two: [r0, a, r1, b] -> [r0*a, r1*b]. Axes that are
- * known not to repeat are left alone. */
+/* Before: [a, b]. Puts a dimension in front of each, expands it, and merges the two: [r0, a, r1, b] -> [r0*a, r1*b].
+ * Axes that are known not to repeat are left alone. */
 static WqValue *tile_known(Lower *L, WqValue *x, const WqDim *repeats)
 {
 	int rank = lo_rank(L, x), wide = 0;
@@ -391,9 +397,11 @@ static WqValue *tile_at_run_time(Lower *L, WqValue *x, WqValue *repeats)
 		from[2 * i] = 1;
 		from[2 * i + 1] = x->type.dim[i];
 	}
-	WqValue *pair[2] = { lo_reshape_to(L, repeats, 2, (int64_t[]){ rank, 1 }), lo_reshape_to(L, shape, 2, (int64_t[]){ rank, 1 }) };
+	WqValue *pair[2] = { lo_reshape_to(L, repeats, 2, (int64_t[]){ rank, 1 }),
+			     lo_reshape_to(L, shape, 2, (int64_t[]){ rank, 1 }) };
 	WqValue *to = lo_reshape_to(L, lo_concat(L, 1, 2, pair), 1, (int64_t[]){ 2 * rank });
-	WqNode *n = lo_node(L, OP_Reshape, 2, lo2(L, OP_Expand, lo_reshape(L, x, 2 * rank, from), to), lo2(L, OP_Mul, repeats, shape));
+	WqNode *n = lo_node(L, OP_Reshape, 2, lo2(L, OP_Expand, lo_reshape(L, x, 2 * rank, from), to),
+			    lo2(L, OP_Mul, repeats, shape));
 	wq_set_i(n, "allowzero", 1);
 	return lo_result(L, n);
 }

@@ -8,7 +8,8 @@ int lo_rank(Lower *L, const WqValue *v)
 	if (v->type.kind != WQ_TENSOR)
 		lo_bad(L, "'%.200s' is not a tensor", v->name);
 	if (v->type.rank < 0)
-		lo_unsupported(L, "the rank of '%.200s' is not known when compiling; fixing sizes by --dim may help", v->name);
+		lo_unsupported(L, "the rank of '%.200s' is not known when compiling; fixing sizes by --dim may help",
+			       v->name);
 	return v->type.rank;
 }
 
@@ -113,7 +114,8 @@ WqValue *lo_dim_scalar(Lower *L, WqDim d, WqDtype t)
 
 WqValue *lo_range(Lower *L, WqDim n)
 {
-	return lo3(L, OP_Range, wq_const_int(L->g, WQ_I64, 0), lo_dim_scalar(L, n, WQ_I64), wq_const_int(L->g, WQ_I64, 1));
+	return lo3(L, OP_Range, wq_const_int(L->g, WQ_I64, 0), lo_dim_scalar(L, n, WQ_I64),
+		   wq_const_int(L->g, WQ_I64, 1));
 }
 
 /* ---- shapes -------------------------------------------------------------------------------------------------- */
@@ -237,8 +239,8 @@ WqValue *lo_slice(Lower *L, WqValue *x, int axis, WqDim start, WqDim end, int64_
 {
 	if (start == 0 && step == 1 && axis >= 0 && x->type.rank > axis && x->type.dim[axis] == end)
 		return x;
-	return lo_result(L, lo_node(L, OP_Slice, 5, x, wq_dims(L->g, 1, &start), wq_dims(L->g, 1, &end), lo_i64(L, axis),
-		lo_i64(L, step)));
+	return lo_result(L, lo_node(L, OP_Slice, 5, x, wq_dims(L->g, 1, &start), wq_dims(L->g, 1, &end),
+				    lo_i64(L, axis), lo_i64(L, step)));
 }
 
 WqValue *lo_concat(Lower *L, int axis, int n, WqValue *const *v)

@@ -40,5 +40,6 @@ const char *node_name(Importer *im, const Onnx__NodeProto *n)
 
 const char *node_label(Importer *im, const Onnx__NodeProto *n)
 {
-	return wq_sprintf(im->tmp, "%s (%.100s)", node_name(im, n), n->op_type && *n->op_type ? n->op_type : "no operator");
+	return wq_sprintf(im->tmp, "%s (%.100s)", node_name(im, n),
+			  n->op_type && *n->op_type ? n->op_type : "no operator");
 }

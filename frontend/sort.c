@@ -31,7 +31,8 @@ static void find_makers(Sort *s)
 				wq_fail(WQ_EINPUT, "value '%.200s' is defined twice: by %s and by %s", name,
 					node_label(s->im, s->nodes[first - 1]), node_label(s->im, s->nodes[i]));
 			if (wq_map_get(s->im->scope->values, name))
-				wq_fail(WQ_EINPUT, "value '%.200s' is defined twice: as an input or initializer, and by %s", name,
+				wq_fail(WQ_EINPUT,
+					"value '%.200s' is defined twice: as an input or initializer, and by %s", name,
 					node_label(s->im, s->nodes[i]));
 			wq_map_put(s->maker, name, (void *)(intptr_t)(i + 1));
 		}

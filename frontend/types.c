@@ -28,8 +28,8 @@ static WqDim dim_of_name(Importer *im, const char *param)
 	return d->fixed ? d->value : d->dim;
 }
 
-/* The expression with names that --dim fixes replaced by their numbers. NULL if running could not tell what a name is, as no
- * graph input has it alone. */
+/* The expression with names that --dim fixes replaced by their numbers. NULL if running could not tell what a name is,
+ * as no graph input has it alone. */
 static const char *bind_names(Importer *im, const char *s)
 {
 	WqStr b = { .a = im->tmp };
@@ -81,7 +81,8 @@ static bool dim_of_expression(Importer *im, const char *s, WqDim *out)
 static WqDim import_dim(Importer *im, const char *what, const Onnx__TensorShapeProto__Dimension *d)
 {
 	if (d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE && d->dim_value >= 0) {
-		if (d->dim_value > (int64_t)1 << 48) /* more than any machine holds; leaves room for sums and small products */
+		if (d->dim_value >
+		    (int64_t)1 << 48) /* more than any machine holds; leaves room for sums and small products */
 			wq_fail(WQ_EINPUT, "'%.200s' has a dimension of %lld", what, (long long)d->dim_value);
 		return d->dim_value;
 	}
@@ -186,13 +187,15 @@ void import_bare_dims(Importer *im, const Onnx__TypeProto *t)
 		return;
 	const Onnx__TensorShapeProto *s = t->tensor_type->shape;
 	for (size_t i = 0; i < s->n_dim; i++)
-		if (s->dim[i]->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM && s->dim[i]->dim_param)
+		if (s->dim[i]->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM &&
+		    s->dim[i]->dim_param)
 			wq_map_put(im->bare_dims, s->dim[i]->dim_param, im);
 }
 
 void import_dims_from(Importer *im, const Onnx__TypeProto *t, const WqType *actual)
 {
-	if (!t || t->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE || actual->kind != WQ_TENSOR || !t->tensor_type->shape)
+	if (!t || t->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE || actual->kind != WQ_TENSOR ||
+	    !t->tensor_type->shape)
 		return;
 	const Onnx__TensorShapeProto *s = t->tensor_type->shape;
 	if (actual->rank < 0 || s->n_dim != (size_t)actual->rank)

@@ -1,5 +1,5 @@
-/* onnx_case.h: a model in text that is imported, verified and run (inputs are ones), with folding and without, and must give
- * the outputs `want`; or that must be refused with a message.
+/* onnx_case.h: a model in text that is imported, verified and run (inputs are ones), with folding and without, and must
+ * give the outputs `want`; or that must be refused with a message.
  */
 #ifndef WQ_ONNX_CASE_H
 #define WQ_ONNX_CASE_H
@@ -10,7 +10,8 @@
 
 typedef struct OnnxCase {
 	const char *name, *model;
-	int code;         /* WQ_OK: want is the outputs, as `y f32[2] {1 2}; z ..`; else it is a part of the message, and code its code */
+	int code; /* WQ_OK: want is the outputs, as `y f32[2] {1 2}; z ..`; else it is a part of the message, and code
+		     its code */
 	const char *want;
 	ImportDim dims[2];
 } OnnxCase;
@@ -75,7 +76,8 @@ static inline void onnx_case(const OnnxCase *c, bool fold)
 		}
 		wq_try_end(&t);
 	} else {
-		CHECK_MSG(c->code == t.err.code && strstr(t.err.text, c->want), "%s: error %d: %s", c->name, t.err.code, t.err.text);
+		CHECK_MSG(c->code == t.err.code && strstr(t.err.text, c->want), "%s: error %d: %s", c->name, t.err.code,
+			  t.err.text);
 	}
 	wq_module_free(m);
 	onnx_close(model);

@@ -104,9 +104,10 @@ static int32_t elem_type(const char *s)
 	static const struct {
 		const char *name;
 		int32_t t;
-	} names[] = { { "float", WQ_F32 }, { "double", WQ_F64 }, { "int64", WQ_I64 }, { "int32", WQ_I32 }, { "bool", WQ_BOOL },
-		{ "string", WQ_STR }, { "uint8", WQ_U8 }, { "int8", WQ_I8 }, { "float16", WQ_F16 }, { "bfloat16", WQ_BF16 },
-		{ "int16", WQ_I16 }, { "uint16", WQ_U16 }, { "uint32", WQ_U32 }, { "uint64", WQ_U64 } };
+	} names[] = { { "float", WQ_F32 },   { "double", WQ_F64 },    { "int64", WQ_I64 }, { "int32", WQ_I32 },
+		      { "bool", WQ_BOOL },   { "string", WQ_STR },    { "uint8", WQ_U8 },  { "int8", WQ_I8 },
+		      { "float16", WQ_F16 }, { "bfloat16", WQ_BF16 }, { "int16", WQ_I16 }, { "uint16", WQ_U16 },
+		      { "uint32", WQ_U32 },  { "uint64", WQ_U64 } };
 	for (int i = 0; i < WQ_COUNTOF(names); i++)
 		if (!strcmp(s, names[i].name))
 			return names[i].t;
@@ -202,7 +203,8 @@ static Onnx__SparseTensorProto *sparse_tensor(Text *t, const Onnx__TypeProto *p,
 	r->dims = r->values->dims;
 	r->values->n_dims = 0;
 	r->values->dims = NULL;
-	APPEND(t, r->values->n_dims, r->values->dims, (int64_t)(r->values->n_float_data + r->values->n_int64_data + r->values->n_int32_data));
+	APPEND(t, r->values->n_dims, r->values->dims,
+	       (int64_t)(r->values->n_float_data + r->values->n_int64_data + r->values->n_int32_data));
 	need(t, "at");
 	r->indices = tensor(t, type(t), NULL);
 	return r;
@@ -238,15 +240,20 @@ static void attr_list(Text *t, Onnx__AttributeProto *a)
 
 static int32_t attr_type(const char *s)
 {
-	static const char *const names[] = { "undefined", "float", "int", "string", "tensor", "graph", "floats", "ints", "strings",
-		"tensors", "graphs", "sparse_tensor", "sparse_tensors", "type_proto" };
+	static const char *const names[] = { "undefined",      "float",     "int",    "string",
+					     "tensor",         "graph",     "floats", "ints",
+					     "strings",        "tensors",   "graphs", "sparse_tensor",
+					     "sparse_tensors", "type_proto" };
 	for (int i = 1; i < WQ_COUNTOF(names); i++)
 		if (!strcmp(s, names[i]))
 			return i;
 	return 0;
 }
 
-static bool at_number(const Text *t) { return isdigit((unsigned char)*t->s) || *t->s == '-' || !strncmp(t->s, "inf", 3); }
+static bool at_number(const Text *t)
+{
+	return isdigit((unsigned char)*t->s) || *t->s == '-' || !strncmp(t->s, "inf", 3);
+}
 
 static void attr_value(Text *t, Onnx__AttributeProto *a)
 {
@@ -271,12 +278,14 @@ static void attr_value(Text *t, Onnx__AttributeProto *a)
 		a->has_i = !is_float;
 		a->f = (float)v;
 		a->i = (int64_t)v;
-		a->type = is_float ? ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT : ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT;
+		a->type = is_float ? ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT
+				   : ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT;
 	} else {
 		const char *here = t->s;
 		bool is_tensor = elem_type(word(t));
 		t->s = here;
-		a->type = is_tensor ? ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR : ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH;
+		a->type = is_tensor ? ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR
+				    : ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH;
 		if (is_tensor)
 			a->t = tensor(t, type(t), NULL);
 		else

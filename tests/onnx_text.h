@@ -10,10 +10,11 @@
  *   <domain: "local", opset_import: ["" : 18]>
  *   scale <alpha: float = 1.0> (x) => (y) { a = Constant <value_float: float = @alpha> ()  y = Mul(x, a) }
  *
- * A type is an element type with dims (numbers, names, "expressions" or ?): float is a scalar, float[] of unknown rank; seq(T) and
- * optional(T). Attribute values are numbers, strings, lists, tensors (float[2] {1, 2}), types (after `: type_proto =`) and
- * graphs (body = name (..) => (..) {..}). A name of any characters stands in quotes. An overload follows its operator (or
- * function) after a colon. An initializer may be `sparse float[2,3] w = {1, 2} at int64[2] {0, 5}`.
+ * A type is an element type with dims (numbers, names, "expressions" or ?): float is a scalar, float[] of unknown rank;
+ * seq(T) and optional(T). Attribute values are numbers, strings, lists, tensors (float[2] {1, 2}), types (after `:
+ * type_proto =`) and graphs (body = name (..) => (..) {..}). A name of any characters stands in quotes. An overload
+ * follows its operator (or function) after a colon. An initializer may be `sparse float[2,3] w = {1, 2} at int64[2] {0,
+ * 5}`.
  */
 #ifndef WQ_ONNX_TEXT_H
 #define WQ_ONNX_TEXT_H
