@@ -1,6 +1,6 @@
 /* random_ops_test: every operator on random operands and attributes, most of them nonsense. Each call gives a result
  * whose type is what the rule said, or an error of the input; nothing crashes. WQ_RANDOM_OPS=N: calls per operator
- * (default 300). */
+ * (default 300), WQ_RANDOM_SEED=N: other ones, WQ_RANDOM_OP=NAME: of one operator. */
 #include "engine/engine.h"
 #include "tests/test.h"
 
@@ -262,15 +262,25 @@ static void attributes(WqNode *n, const char *attrs)
 
 /* ---- calls ------------------------------------------------------------------------------------- */
 
-static void drop_module(void *m) { wq_module_free(m); }
-static void drop_engine(void *e) { wq_engine_free(e); }
-static void drop_value(void *v) { wq_rt_unref(v); }
+/* What a call has made so far. */
+typedef struct Held {
+	WqModule *m;
+	WqEngine *e;
+	WqRt *out[8];
+} Held;
 
-static void call(WqArena *a, WqOp op)
+static void drop(Held *h)
+{
+	for (int i = 0; i < WQ_COUNTOF(h->out); i++)
+		wq_rt_unref(h->out[i]);
+	wq_engine_free(h->e);
+	wq_module_free(h->m);
+}
+
+static void call(Held *h, WqOp op)
 {
 	const WqOpInfo *info = wq_op(op);
-	WqModule *m = wq_module_new("random");
-	wq_defer(a, drop_module, m);
+	WqModule *m = h->m = wq_module_new("random");
 	WqValue *in[16];
 	int n_in = operands(m->main, info, in);
 	WqNode *n = wq_node_new(m->main, op, n_in, in);
@@ -280,12 +290,11 @@ static void call(WqArena *a, WqOp op)
 	for (int i = 0; i < n_out; i++)
 		wq_output(m->main, "y", n->out[i]);
 	WqEngine *e = wq_engine_new(m, &(WqEngineOptions){ .threads = 1, .plain = one_in(2) });
-	wq_defer(a, drop_engine, e);
-	WqRt **out = WQ_NEW_N(a, WqRt *, n_out + 1);
+	h->e = e;
+	WqRt **out = h->out;
 	wq_engine_run(e, NULL, out);
 	for (int i = 0; i < n_out; i++) {
 		const WqType *t = &n->out[i]->type;
-		wq_defer(a, drop_value, out[i]);
 		CHECK_MSG(out[i]->t.dtype == t->dtype && (t->rank < 0 || out[i]->t.rank == t->rank), "%s: result %d",
 			  info->name, i);
 		for (int k = 0; k < t->rank; k++)
@@ -307,27 +316,66 @@ TEST(no_call_crashes)
 		if (only && strcmp(only, wq_op((WqOp)op)->name))
 			continue;
 		for (int i = 0; i < times; i++) {
-			WqArena *a = wq_arena_new();
+			Held h = { 0 };
 			WqTry t;
 			if (WQ_TRY(&t)) {
-				call(a, (WqOp)op);
+				call(&h, (WqOp)op);
 				wq_try_end(&t);
 				worked++;
 			} else {
 				CHECK_MSG(t.err.code != WQ_OK && t.err.text[0], "%s: an error that says nothing",
 					  wq_op((WqOp)op)->name);
 			}
-			wq_arena_free(a);
+			drop(&h);
 		}
 		if (getenv("WQ_VERBOSE"))
 			printf("%-24s %d of %d\n", wq_op((WqOp)op)->name, worked, times);
 	}
 }
 
+static int until_failure;
+static bool deny(size_t n)
+{
+	(void)n;
+	return until_failure-- == 0;
+}
+
+/* The same call with its first, second, ... allocation failing; leaks are the sanitizer's to find. */
+static void fail_allocations(WqOp op, uint64_t seed)
+{
+	for (int k = 0; k < 60; k++) {
+		Held h = { 0 };
+		WqTry t;
+		state = seed;
+		until_failure = k;
+		wq_alloc_set_deny(deny);
+		if (WQ_TRY(&t)) {
+			call(&h, op);
+			wq_try_end(&t);
+		}
+		wq_alloc_set_deny(NULL);
+		drop(&h);
+		if (until_failure >= 0)
+			break;
+	}
+}
+
+TEST(allocations_may_fail)
+{
+	const char *only = getenv("WQ_RANDOM_OP");
+	for (int op = 1; op < WQ_NUM_OPS; op++)
+		for (int i = 0; i < 8; i++)
+			if (!(wq_op((WqOp)op)->flags & (WQ_BODY | WQ_SEQ)) &&
+			    (!only || !strcmp(only, wq_op((WqOp)op)->name)))
+				fail_allocations((WqOp)op, (uint64_t)(op * 1000 + i));
+	CHECK(true);
+}
+
 int main(void)
 {
 	wq_alloc_set_limit(64 << 20);
 	int failed = test_run("no_call_crashes", test_no_call_crashes, NULL);
-	printf("%d passed, %d failed\n", !failed, failed);
-	return failed;
+	failed += test_run("allocations_may_fail", test_allocations_may_fail, NULL);
+	printf("%d passed, %d failed\n", 2 - failed, failed);
+	return failed != 0;
 }
