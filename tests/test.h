@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-static int test_failed, test_checks;
+static _Atomic int test_failed, test_checks; /* some tests have threads */
 
 #define TEST(name) static void test_##name(void)
 #define CHECK(c) test_check((c), #c, __FILE__, __LINE__)
