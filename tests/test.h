@@ -14,7 +14,19 @@ static _Atomic int test_failed, test_checks; /* some tests have threads */
 
 #define TEST(name) static void test_##name(void)
 #define CHECK(c) test_check((c), #c, __FILE__, __LINE__)
-#define CHECK_MSG(c, ...) ((c) ? (void)test_checks++ : (test_failed++, fprintf(stderr, "%s:%d: ", __FILE__, __LINE__), fprintf(stderr, __VA_ARGS__), (void)fputc('\n', stderr)))
+#define CHECK_MSG(c, ...) ((void)++test_checks, (c) ? (void)0 : test_fail(__FILE__, __LINE__, __VA_ARGS__))
+
+static inline void test_fail(const char *file, int line, const char *fmt, ...) WQ_PRINTF(3, 4);
+static inline void test_fail(const char *file, int line, const char *fmt, ...)
+{
+	va_list ap;
+	test_failed++;
+	va_start(ap, fmt);
+	fprintf(stderr, "%s:%d: ", file, line);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+	va_end(ap);
+}
 
 static inline bool test_check(bool ok, const char *what, const char *file, int line)
 {
