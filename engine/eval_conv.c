@@ -34,7 +34,7 @@ static void add_tap(const Conv *v, const int64_t *tap, void *acc, const char *x,
 {
 	const WqWindow *w = &v->w;
 	const int64_t *small = v->transposed ? w->in : w->out, *large = v->transposed ? w->out : w->in;
-	int64_t lo[WQ_MAX_RANK], hi[WQ_MAX_RANK], shift[WQ_MAX_RANK], at[WQ_MAX_RANK];
+	int64_t lo[WQ_MAX_RANK] = { 0 }, hi[WQ_MAX_RANK] = { 0 }, shift[WQ_MAX_RANK], at[WQ_MAX_RANK];
 	int n = w->n, last = n - 1;
 	for (int d = 0; d < n; d++) { /* 0 <= o * stride + shift < large */
 		shift[d] = tap[d] * w->dilation[d] - w->begin[d];

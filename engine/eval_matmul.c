@@ -31,7 +31,7 @@ static void rows(void *arg, int64_t begin, int64_t end)
 /* Which of t's matrices stands at each of the result's batch places. */
 static const int64_t *batch_of(WqCall *c, const WqTensor *t, int n_batch, const int64_t *batch)
 {
-	int64_t count = 1, step[WQ_MAX_RANK], size = 1;
+	int64_t count = 1, step[WQ_MAX_RANK] = { 0 }, size = 1;
 	int own = t->rank > 2 ? t->rank - 2 : 0;
 	for (int d = n_batch - 1; d >= 0; d--) {
 		int from = d - (n_batch - own);

@@ -34,12 +34,13 @@ static void cover(const Pool *p, int64_t o, Cover *v)
 {
 	const WqWindow *w = &p->w;
 	int n = w->n;
-	int64_t first[WQ_MAX_RANK], last[WQ_MAX_RANK], tap[WQ_MAX_RANK], place[WQ_MAX_RANK], a, b;
+	int64_t first[WQ_MAX_RANK] = { 0 }, last[WQ_MAX_RANK] = { 0 }, tap[WQ_MAX_RANK] = { 0 }, place[WQ_MAX_RANK] = { 0 }, a, b;
 	bool empty = false;
 	v->n = 0;
 	v->padded = 1;
-	for (int d = n - 1; d >= 0; d--, o /= w->out[d + 1]) {
+	for (int d = n - 1; d >= 0; d--) {
 		int64_t at = o % w->out[d];
+		o /= w->out[d];
 		taps_within(w, d, at, 0, w->in[d], &first[d], &last[d]);
 		taps_within(w, d, at, -w->begin[d], w->in[d] + w->end[d], &a, &b);
 		v->padded *= b > a ? b - a : 0;
