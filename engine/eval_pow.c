@@ -15,11 +15,12 @@ typedef struct Pow {
 	int sa, sb;
 } Pow;
 
-static uint64_t int_pow(uint64_t a, int64_t n)
+/* 64-bit numbers, of either sign if so it says. */
+static uint64_t int_pow(uint64_t a, bool a_signed, uint64_t n, bool n_signed)
 {
 	uint64_t r = 1;
-	if (n < 0)
-		return a == 1 ? 1 : a == UINT64_MAX ? (n & 1 ? a : 1) : 0;
+	if (n_signed && (int64_t)n < 0)
+		return a == 1 ? 1 : a_signed && a == UINT64_MAX ? (n & 1 ? a : 1) : 0;
 	for (; n; n >>= 1, a *= a)
 		if (n & 1)
 			r *= a;
@@ -63,7 +64,8 @@ static void block(const Pow *p, const void *a, const void *b, void *o, int64_t n
 	}
 	for (int64_t i = 0; i < n; i++)
 		if (p->kind == POW_INT)
-			((uint64_t *)o)[i] = int_pow(((const uint64_t *)a)[i * p->sa], ((const int64_t *)b)[i * p->sb]);
+			((uint64_t *)o)[i] = int_pow(((const uint64_t *)a)[i * p->sa], p->a->dtype != WQ_U64,
+						     ((const uint64_t *)b)[i * p->sb], p->b->dtype != WQ_U64);
 		else
 			((double *)o)[i] = pow(((const double *)a)[i * p->sa], ((const double *)b)[i * p->sb]);
 }

@@ -36,6 +36,17 @@ static Range range_sum(const WqModule *m, const Poly *p)
 	return r;
 }
 
+/* The floor of a / b, b not 0. Without a bound above or below, there is none either. */
+static Range range_div(Range a, Range b)
+{
+	if (b.lo < 0)
+		return (Range){ -WQ_DIM_INF, WQ_DIM_INF };
+	b.lo = b.lo ? b.lo : 1;
+	b.hi = b.hi ? b.hi : 1;
+	Range r = { floordiv(a.lo, a.lo < 0 ? b.lo : b.hi), floordiv(a.hi, a.hi < 0 ? b.hi : b.lo) };
+	return (Range){ a.lo <= -WQ_DIM_INF ? a.lo : r.lo, a.hi >= WQ_DIM_INF ? a.hi : r.hi };
+}
+
 static Range range(const WqModule *m, WqDim d)
 {
 	if (d >= 0)
@@ -50,11 +61,9 @@ static Range range(const WqModule *m, WqDim d)
 	Range a = range(m, e->a), b = range(m, e->b);
 	switch (e->kind) {
 	case E_DIV:
-		if (b.lo <= 0)
-			return (Range){ a.lo < 0 ? -WQ_DIM_INF : 0, a.hi > 0 ? a.hi : WQ_DIM_INF };
-		return (Range){ floordiv(a.lo, a.lo < 0 ? b.lo : b.hi), floordiv(a.hi, a.hi < 0 ? b.hi : b.lo) };
+		return range_div(a, b);
 	case E_MOD:
-		return b.lo > 0 ? (Range){ 0, b.hi - 1 } : (Range){ -WQ_DIM_INF, WQ_DIM_INF };
+		return b.lo > 0 ? (Range){ 0, b.hi < WQ_DIM_INF ? b.hi - 1 : WQ_DIM_INF } : (Range){ -WQ_DIM_INF, WQ_DIM_INF };
 	case E_MIN:
 		return (Range){ a.lo < b.lo ? a.lo : b.lo, a.hi < b.hi ? a.hi : b.hi };
 	case E_MAX:

@@ -72,6 +72,11 @@ TEST(dims_bounds)
 	CHECK(wq_dim_hi(m, dim(m, "div(N+1,2)")) == 5);
 	CHECK(wq_dim_hi(m, dim(m, "mod(M,4)")) == 3);
 	CHECK(wq_dim_hi(m, dim(m, "M")) == WQ_DIM_INF);
+	CHECK(wq_dim_hi(m, dim(m, "div(M,2)")) == WQ_DIM_INF);
+	CHECK(wq_dim_hi(m, dim(m, "mod(4,M+1)")) == WQ_DIM_INF);
+	CHECK(wq_dim_lo(m, dim(m, "div(N,M-5)")) < 0); /* N / -1 */
+	CHECK(wq_dim_lo(m, dim(m, "div(N,M)")) == 0);
+	CHECK(wq_dim_hi(m, dim(m, "div(N,M)")) == 10);
 	CHECK(wq_dim_hi(m, dim(m, "M*M*M")) == WQ_DIM_INF);
 	wq_module_free(m);
 }
