@@ -1,4 +1,4 @@
-/* lower_text.c: TfIdfVectorizer, by comparing every window of the input with every n-gram of the pool.
+/* lower_text.c: strings, and TfIdfVectorizer, by comparing every window of the input with every n-gram of the pool.
  *
  * For n-grams of n items at distance s: item j of the windows, [B, windows, 1], equals item j of the n-grams,
  * [n-grams], for all j; the windows that do are counted. The counts of all n-grams, [B, total], are added to the
@@ -171,4 +171,93 @@ void lower_TfIdfVectorizer(Lower *L)
 	if (w && strcmp(mode, "TF"))
 		y = lo2(L, OP_Mul, y, w);
 	lo_out(L, 0, rank == 2 ? y : lo_reshape(L, y, 1, (WqDim[]){ p.columns }));
+}
+
+/* ---- strings ------------------------------------------------------------------------------------------------ */
+
+void lower_StringConcat(Lower *L)
+{
+	lo_out(L, 0, lo2(L, OP_StringConcat, lo_need(L, 0), lo_need(L, 1)));
+}
+
+void lower_StringSplit(Lower *L)
+{
+	WqNode *n = lo_node(L, OP_StringSplit, 1, lo_need(L, 0));
+	wq_set_s(n, "delimiter", lo_s(L, "delimiter", ""));
+	wq_set_i(n, "maxsplit", lo_i(L, "maxsplit", -1));
+	wq_node_finish(n, 2, NULL);
+	lo_out(L, 0, n->out[0]);
+	lo_out(L, 1, n->out[1]);
+}
+
+void lower_RegexFullMatch(Lower *L)
+{
+	if (!lo_has(L, "pattern"))
+		lo_bad(L, "attribute 'pattern' is missing");
+	WqNode *n = lo_node(L, OP_RegexFullMatch, 1, lo_need(L, 0));
+	wq_set_s(n, "pattern", lo_s(L, "pattern", ""));
+	lo_out(L, 0, lo_result(L, n));
+}
+
+static WqValue *in_case(Lower *L, WqValue *x, const char *to)
+{
+	WqNode *n = lo_node(L, OP_StringCase, 1, x);
+	wq_set_s(n, "to", to);
+	return lo_result(L, n);
+}
+
+static WqValue *texts(Lower *L, int count, const char *const *s)
+{
+	WqTensor *t = wq_tensor_new(L->m, WQ_STR, 1, (int64_t[]){ count });
+	for (int i = 0; i < count; i++)
+		((WqString *)t->data)[i] = (WqString){ s[i], strlen(s[i]) };
+	return wq_const(L->g, NULL, t);
+}
+
+/* x [C] without stop words, which are equal to it or, not case-sensitive, in the case `fold`; one empty string where nothing
+ * is left. */
+static WqValue *without(Lower *L, WqValue *x, int n_stop, const char **stop, const char *fold)
+{
+	WqValue *words = texts(L, n_stop, stop), *key = x;
+	if (fold) {
+		words = in_case(L, words, fold);
+		key = in_case(L, x, fold);
+	}
+	WqValue *same = lo2(L, OP_Equal, lo_unsqueeze(L, key, 1, (int64_t[]){ 1 }), words);
+	WqValue *keep = lo1(L, OP_Not, lo_reduce(L, OP_ReduceMax, same, 1, (int64_t[]){ 1 }, false));
+	WqValue *none = lo1(L, OP_Not, lo_reduce(L, OP_ReduceMax, keep, 1, (int64_t[]){ 0 }, true));
+	x = lo_concat(L, 0, 2, (WqValue *[]){ x, texts(L, 1, (const char *[]){ "" }) });
+	keep = lo_concat(L, 0, 2, (WqValue *[]){ keep, none });
+	return lo2(L, OP_Gather, x, lo_reshape_to(L, lo1(L, OP_NonZero, keep), 1, (int64_t[]){ -1 }));
+}
+
+/* Languages whose letters have other cases than everybody's. */
+static void check_locale(Lower *L)
+{
+	static const char *const own[] = { "tr", "az", "lt" };
+	const char *locale = lo_s(L, "locale", "");
+	for (int i = 0; i < WQ_COUNTOF(own); i++)
+		if (!strncmp(locale, own[i], 2) && strcspn(locale, "_-.@") == 2)
+			lo_unsupported(L, "the cases of letters in locale '%.40s'", locale);
+}
+
+void lower_StringNormalizer(Lower *L)
+{
+	WqValue *x = lo_need(L, 0);
+	const char *action = lo_s(L, "case_change_action", "NONE");
+	bool upper = !strcmp(action, "UPPER"), lower = !strcmp(action, "LOWER");
+	int rank = lo_rank(L, x), n_stop;
+	const char **stop = lo_strings(L, "stopwords", &n_stop);
+	if (!upper && !lower && strcmp(action, "NONE"))
+		lo_bad(L, "case_change_action is \"%s\": expected \"LOWER\", \"UPPER\" or \"NONE\"", action);
+	if (rank != 1 && (rank != 2 || (wq_dim_static(x->type.dim[0]) && x->type.dim[0] != 1)))
+		lo_bad(L, "the input is neither [C] nor [1,C]");
+	check_locale(L);
+	if (rank == 2)
+		x = lo_squeeze(L, x, 1, (int64_t[]){ 0 });
+	if (n_stop)
+		x = without(L, x, n_stop, stop, lo_i(L, "is_case_sensitive", 0) ? NULL : upper ? "upper" : "lower");
+	if (upper || lower)
+		x = in_case(L, x, upper ? "upper" : "lower");
+	lo_out(L, 0, rank == 2 ? lo_unsqueeze(L, x, 1, (int64_t[]){ 0 }) : x);
 }

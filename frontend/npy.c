@@ -4,6 +4,7 @@
  * {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), } padded with spaces and a newline, then the elements.
  */
 #include "frontend/frontend.h"
+#include "ir/text.h"
 
 #include <ctype.h>
 
@@ -193,17 +194,6 @@ static void from_fortran(const WqTensor *t, const uint8_t *from, uint8_t *to, si
 	}
 }
 
-static size_t put_utf8(char *out, uint32_t c)
-{
-	if (c < 0x80)
-		return out[0] = (char)c, 1;
-	size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-	for (size_t i = n - 1; i > 0; i--, c >>= 6)
-		out[i] = (char)(0x80 | (c & 0x3f));
-	out[0] = (char)((0xf00 >> n & 0xff) | c);
-	return n;
-}
-
 /* Fixed-width strings, padded with zeros, as views (S) or converted (U). */
 static WqString *strings(WqArena *a, const Head *h, const uint8_t *p, int64_t count, const char *what)
 {
@@ -230,7 +220,7 @@ static WqString *strings(WqArena *a, const Head *h, const uint8_t *p, int64_t co
 				c = __builtin_bswap32(c);
 			if (c > 0x10ffff)
 				wq_fail(WQ_EINPUT, "%s: a string has a character beyond Unicode", what);
-			bytes += put_utf8(out + bytes, c);
+			bytes += wq_utf8_put(out + bytes, c);
 		}
 		v[k] = (WqString){ out, bytes };
 	}
@@ -301,23 +291,6 @@ WqTensor *wq_npy_parse(WqArena *a, const uint8_t *p, size_t n, const char *what)
 
 /* ---- writing ------------------------------------------------------------------------------------------------ */
 
-/* The next character of a string, or -1 where it is not UTF-8. */
-static int32_t next_char(const WqString *s, size_t *at)
-{
-	uint8_t b = (uint8_t)s->p[(*at)++];
-	int more = b < 0x80 ? 0 : b >= 0xf0 && b < 0xf5 ? 3 : b >= 0xe0 ? 2 : b >= 0xc2 ? 1 : -1;
-	if (more < 0 || b >= 0xf5 || s->n - *at < (size_t)more)
-		return -1;
-	int32_t c = more ? b & (0x3f >> more) : b;
-	for (int i = 0; i < more; i++, (*at)++) {
-		if (((uint8_t)s->p[*at] & 0xc0) != 0x80)
-			return -1;
-		c = c << 6 | (s->p[*at] & 0x3f);
-	}
-	static const int32_t least[] = { 0, 0x80, 0x800, 0x10000 };
-	return c < least[more] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? -1 : c;
-}
-
 /* Characters of the longest string; -1: some are not UTF-8, and *bytes is the longest in bytes. */
 static int64_t text_width(const WqTensor *t, int64_t *bytes)
 {
@@ -329,7 +302,7 @@ static int64_t text_width(const WqTensor *t, int64_t *bytes)
 		int64_t n = 0;
 		size_t at = 0;
 		while (utf8 && at < s[k].n) {
-			utf8 = next_char(&s[k], &at) >= 0;
+			utf8 = wq_utf8_next(&s[k], &at) >= 0;
 			n++;
 		}
 		width = n > width ? n : width;
@@ -361,7 +334,7 @@ static void npy_strings(WqArena *a, const WqTensor *t, Npy *f, char *descr, size
 		if (!utf8 && s->n)
 			memcpy(out, s->p, s->n);
 		for (size_t at = 0, i = 0; utf8 && at < s->n; i++) {
-			uint32_t c = (uint32_t)next_char(s, &at);
+			uint32_t c = (uint32_t)wq_utf8_next(s, &at);
 			memcpy(out + 4 * i, &c, 4);
 		}
 	}

@@ -51,6 +51,7 @@ enum {
 	WQ_BODY = 16,    /* has nested graphs */
 	WQ_DATADEP = 32, /* a result's size depends on the operand's data */
 	WQ_SEQ = 64,     /* works on sequences or optionals */
+	WQ_TEXT = 128,   /* computes strings or from them: the engine's alone */
 };
 
 struct WqInfer;
