@@ -1,5 +1,5 @@
-/* eval_string.c: strings. New ones live in the module's arena: moved on by other operators, they last as long as any value
- * can. */
+/* eval_string.c: strings. New ones live in the module's arena: moved on by other operators, they last as long as any
+ * value can. */
 #include "engine/ew.h"
 #include "ir/text.h"
 

@@ -214,8 +214,8 @@ static WqValue *texts(Lower *L, int count, const char *const *s)
 	return wq_const(L->g, NULL, t);
 }
 
-/* x [C] without stop words, which are equal to it or, not case-sensitive, in the case `fold`; one empty string where nothing
- * is left. */
+/* x [C] without stop words, which are equal to it or, not case-sensitive, in the case `fold`; one empty string where
+ * nothing is left. */
 static WqValue *without(Lower *L, WqValue *x, int n_stop, const char **stop, const char *fold)
 {
 	WqValue *words = texts(L, n_stop, stop), *key = x;

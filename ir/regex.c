@@ -180,9 +180,11 @@ static int32_t digits(Parser *p, int base, int at_most)
 {
 	int32_t v = 0;
 	for (int i = 0; i < at_most; i++, p->at++) {
-		char c = peek(p);
-		int d = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : 99;
-		if (d >= base)
+		static const char known[] = "0123456789abcdefABCDEF";
+		const char *digit = more(p) ? memchr(known, peek(p), sizeof known - 1) : NULL;
+		int d = digit ? (int)(digit - known) : base;
+		d = d > 15 ? d - 6 : d;
+		if (!digit || d >= base)
 			break;
 		v = v * base + d;
 	}
@@ -524,8 +526,8 @@ static void meet(WqRegex *r, int *n_seed, int at)
 	r->seed[(*n_seed)++] = at;
 }
 
-/* From the seeds over everything that takes no character: to the sets, which are told, or the end of the program, which is the
- * result. */
+/* From the seeds over everything that takes no character: to the sets, which are told, or the end of the program,
+ * which is the result. */
 static bool follow(WqRegex *r, int n_seed, int32_t before, int32_t after, int *n_reached)
 {
 	bool matches = false;

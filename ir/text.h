@@ -9,8 +9,8 @@ int32_t wq_utf8_next(const WqString *s, size_t *at);
 size_t wq_utf8_put(char out[4], uint32_t c);
 
 bool wq_char_is_space(int32_t c); /* whitespace by Unicode */
-/* The other case of a character, by the C library's table of Unicode whatever the process's locale: one character for one,
- * the same in every context and language. */
+/* The other case of a character, by the C library's table of Unicode whatever the process's locale: one character for
+ * one, the same in every context and language. */
 int32_t wq_char_lower(int32_t c);
 int32_t wq_char_upper(int32_t c);
 

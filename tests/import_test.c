@@ -43,9 +43,9 @@ static const OnnxCase cases[] = {
 	/* ---- operators and opsets */
 	{ "unsupported, all at once",
 		HEAD "g (float[2] x, string[1] s) => (float[2] y, bool[1] b) { [p] t = Frobnicate(x)  [q] u = Neg(t)  [r] y = Frobnicate(u) "
-		     "[m] b = RegexFullMatch <pattern = \"a\"> (s) }",
+		     "[m] b = ImageDecoder (s) }",
 		WQ_EUNSUPPORTED,
-		"2 unsupported operators:\n  ai.onnx.Frobnicate (not known): node 'p', node 'r'\n  ai.onnx.RegexFullMatch (string processing): "
+		"2 unsupported operators:\n  ai.onnx.Frobnicate (not known): node 'p', node 'r'\n  ai.onnx.ImageDecoder (decoding of image files): "
 		"node 'm'" },
 	{ "unsupported in a nested graph",
 		HEAD "g (float[2] x, bool c) => (float[2] y) { [i] y = If <then_branch = t () => (z) { [p] z = Frobnicate(x) }, "

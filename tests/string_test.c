@@ -1,5 +1,5 @@
-/* string_test: operators on strings where they are not as ONNX's own cases have them: text that is not UTF-8, whitespace and letters
- * beyond ASCII, regular expressions by syntax, patterns that other matchers hang on. */
+/* string_test: operators on strings where they are not as ONNX's own cases have them: text that is not UTF-8,
+ * whitespace and letters beyond ASCII, regular expressions by syntax, patterns that other matchers hang on. */
 #include "engine/engine.h"
 #include "ir/text.h"
 #include "tests/test.h"
@@ -134,8 +134,8 @@ static void check_strings(const WqRt *v, int n, const char *const *want)
 	CHECK_EQ(wq_tensor_count(&v->t), n);
 	const WqString *s = v->t.data;
 	for (int i = 0; i < n && wq_tensor_count(&v->t) == n; i++)
-		CHECK_MSG(s[i].n == strlen(want[i]) && !memcmp(s[i].p, want[i], s[i].n), "string %d is '%.*s', not '%s'", i, (int)s[i].n,
-			s[i].p, want[i]);
+		CHECK_MSG(s[i].n == strlen(want[i]) && !memcmp(s[i].p, want[i], s[i].n), "string %d is '%.*s', not '%s'",
+			i, (int)s[i].n, s[i].p, want[i]);
 }
 
 TEST(concat_of_nothing)
@@ -159,16 +159,16 @@ TEST(split_at_whitespace)
 
 TEST(split_at_text)
 {
-	Run r = run("graph (x: str[4]) {\n  y: str[4,u0], n: i64[4] = StringSplit(x) <delimiter=\"ab\">\n  return y, n\n}\n", 4,
-		(WqString[]){ { "ab", 2 }, { "aab", 3 }, { NULL, 0 }, { "xaba", 4 } }, NULL);
+	Run r = run("graph (x: str[4]) {\n  y: str[4,u0], n: i64[4] = StringSplit(x) <delimiter=\"ab\">\n"
+		"  return y, n\n}\n", 4, (WqString[]){ { "ab", 2 }, { "aab", 3 }, { NULL, 0 }, { "xaba", 4 } }, NULL);
 	check_strings(r.out[0], 8, (const char *[]){ "", "", "a", "", "", "", "x", "a" });
 	const int64_t *n = r.out[1]->t.data;
 	CHECK(n[0] == 2 && n[1] == 2 && n[2] == 1 && n[3] == 2);
 	drop(&r);
 }
 
-/* One letter for one, in any language and at any place of a word; what is no letter or not UTF-8 stays. Lengths in bytes may
- * change: U+023A has three bytes in lower case. */
+/* One letter for one, in any language and at any place of a word; what is no letter or not UTF-8 stays. Lengths in
+ * bytes may change: U+023A has three bytes in lower case. */
 TEST(cases)
 {
 	WqString x[] = { { "a\xc3\xa9\xff" "z\xc3", 6 }, { "\xc3\x9f", 2 }, { "\xd0\x96\xce\xa3", 4 }, { "\xc8\xba", 2 } };
@@ -176,7 +176,8 @@ TEST(cases)
 	check_strings(r.out[0], 4, (const char *[]){ "A\xc3\x89\xff" "Z\xc3", "\xc3\x9f", "\xd0\x96\xce\xa3", "\xc8\xba" });
 	drop(&r);
 	r = run("graph (x: str[4]) {\n  y: str[4] = StringCase(x) <to=\"lower\">\n  return y\n}\n", 4, x, NULL);
-	check_strings(r.out[0], 4, (const char *[]){ "a\xc3\xa9\xff" "z\xc3", "\xc3\x9f", "\xd0\xb6\xcf\x83", "\xe2\xb1\xa5" });
+	check_strings(r.out[0], 4,
+		(const char *[]){ "a\xc3\xa9\xff" "z\xc3", "\xc3\x9f", "\xd0\xb6\xcf\x83", "\xe2\xb1\xa5" });
 	drop(&r);
 }
 
