@@ -86,7 +86,7 @@ static void print_element(const WqTensor *t, int64_t i)
 	} else if (wq_dtype_is_float(t->dtype)) {
 		printf(" %.6g", wq_tensor_get_f(t, i));
 	} else {
-		printf(" %lld", (long long)wq_tensor_get_i(t, i));
+		printf(t->dtype == WQ_U64 ? " %llu" : " %lld", (long long)wq_tensor_get_i(t, i));
 	}
 }
 

@@ -26,7 +26,7 @@ static void cast_part(void *arg, int64_t begin, int64_t end)
 
 /* ---- strings --------------------------------------------------------------------------------- */
 
-/* The shortest decimal that reads back as the same number. */
+/* The fewest digits that read back as the same number; whole numbers of up to 9 digits (f64: 17) without an exponent. */
 static int float_text(char *s, size_t n, double v, bool wide)
 {
 	if (isnan(v))
@@ -35,8 +35,11 @@ static int float_text(char *s, size_t n, double v, bool wide)
 		return snprintf(s, n, v < 0 ? "-INF" : "INF");
 	for (int digits = 1;; digits++) {
 		int len = snprintf(s, n, "%.*g", digits, v);
-		if (digits == 17 || (wide ? strtod(s, NULL) == v : strtof(s, NULL) == (float)v))
-			return len;
+		if (digits < 17 && (wide ? strtod(s, NULL) != v : strtof(s, NULL) != (float)v))
+			continue;
+		const char *e = strchr(s, 'e');
+		int before = e ? atoi(e + 1) + 1 : 0; /* the point */
+		return before > digits && before <= (wide ? 17 : 9) ? snprintf(s, n, "%.*g", before, v) : len;
 	}
 }
 

@@ -203,6 +203,10 @@ TEST(casts)
 	    { "const a: f32[1] = {1e6}", "y: f8e4m3fn[1] = Cast(a) <to=f8e4m3fn, saturate=0>", "f8e4m3fn[1] = {nan}" },
 	    /* twice rounded, 1 + 2^-11 + 2^-40 would be 1 */
 	    { "const a: f64[1] = {1.00048828125090949}", "y: f16[1] = Cast(a) <to=f16>", "f16[1] = {1.0009765625}" },
+	    { "const a: f32[4] = {300,-120000,1e9,2.5e-7}", "y: str[4] = Cast(a) <to=str>",
+	      "str[4] = {\"300\",\"-120000\",\"1e+09\",\"2.5e-07\"}" },
+	    { "const a: f64[2] = {1e16,1e17}", "y: str[2] = Cast(a) <to=str>",
+	      "str[2] = {\"10000000000000000\",\"1e+17\"}" },
 	    { "const a: f32[3] = {0.1,1e10,inf}", "y: str[3] = Cast(a) <to=str>",
 	      "str[3] = {\"0.1\",\"1e+10\",\"INF\"}" },
 	    { "const a: str[3] = {\" 2.5\",\"-inf\",\"7\"}", "y: f32[3] = Cast(a) <to=f32>", "f32[3] = {2.5,-inf,7}" },
