@@ -4,7 +4,7 @@
  * [n-grams], for all j; the windows that do are counted. The counts of all n-grams, [B, total], are added to the
  * columns that they belong to.
  */
-#include "frontend/lower.h"
+#include "frontend/lower_ml.h"
 
 enum { MOST_COMPARISONS = 10000 };
 
@@ -206,19 +206,11 @@ static WqValue *in_case(Lower *L, WqValue *x, const char *to)
 	return lo_result(L, n);
 }
 
-static WqValue *texts(Lower *L, int count, const char *const *s)
-{
-	WqTensor *t = wq_tensor_new(L->m, WQ_STR, 1, (int64_t[]){ count });
-	for (int i = 0; i < count; i++)
-		((WqString *)t->data)[i] = (WqString){ s[i], strlen(s[i]) };
-	return wq_const(L->g, NULL, t);
-}
-
 /* x [C] without stop words, which are equal to it or, not case-sensitive, in the case `fold`; one empty string where
  * nothing is left. */
 static WqValue *without(Lower *L, WqValue *x, int n_stop, const char **stop, const char *fold)
 {
-	WqValue *words = texts(L, n_stop, stop), *key = x;
+	WqValue *words = ml_strings(L, n_stop, stop), *key = x;
 	if (fold) {
 		words = in_case(L, words, fold);
 		key = in_case(L, x, fold);
@@ -226,7 +218,7 @@ static WqValue *without(Lower *L, WqValue *x, int n_stop, const char **stop, con
 	WqValue *same = lo2(L, OP_Equal, lo_unsqueeze(L, key, 1, (int64_t[]){ 1 }), words);
 	WqValue *keep = lo1(L, OP_Not, lo_reduce(L, OP_ReduceMax, same, 1, (int64_t[]){ 1 }, false));
 	WqValue *none = lo1(L, OP_Not, lo_reduce(L, OP_ReduceMax, keep, 1, (int64_t[]){ 0 }, true));
-	x = lo_concat(L, 0, 2, (WqValue *[]){ x, texts(L, 1, (const char *[]){ "" }) });
+	x = lo_concat(L, 0, 2, (WqValue *[]){ x, ml_strings(L, 1, (const char *[]){ "" }) });
 	keep = lo_concat(L, 0, 2, (WqValue *[]){ keep, none });
 	return lo2(L, OP_Gather, x, lo_reshape_to(L, lo1(L, OP_NonZero, keep), 1, (int64_t[]){ -1 }));
 }

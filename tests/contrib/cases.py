@@ -28,8 +28,8 @@ def ort_type(a):
 
 
 class Cases:
-    def __init__(self, opset=17):
-        self.list, self.opset = [], opset
+    def __init__(self, opset=17, ml=3):
+        self.list, self.opset, self.ml = [], opset, ml
 
     def add(self, name, nodes, inputs, outputs=None, opset=None, dims=None, types=None, expect=None):
         """outputs: the names to compare; default: all results of the last node. dims: shapes to declare, with symbols. types:
@@ -45,6 +45,8 @@ class Cases:
                 r.type.tensor_type.elem_type = types[r.name]
         graph = helper.make_graph(nodes, name, given, results)
         opsets = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
+        if any(n.domain == "ai.onnx.ml" for n in nodes):
+            opsets.append(helper.make_opsetid("ai.onnx.ml", self.ml))
         return helper.make_model(graph, opset_imports=opsets, ir_version=8 if opset < 21 else 10, producer_name="wqcc tests")
 
     def write(self):
@@ -83,6 +85,11 @@ class Cases:
         for o in model.graph.output:
             o.CopyFrom(self._info(o.name, values[o.name], [None] * values[o.name].ndim if how[1] else None))
         onnx.save(model, f"{folder}/{name}/model.onnx")
+
+    @staticmethod
+    def tensor(v):
+        """An attribute that is a tensor."""
+        return numpy_helper.from_array(v)
 
     @staticmethod
     def _info(name, v, dims=None):

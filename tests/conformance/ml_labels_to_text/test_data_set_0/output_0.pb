@@ -1,0 +1,1 @@
+2four2_Unused2twoBy
