@@ -11,7 +11,10 @@ PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name wqcc.pc)")
 export PKG_CONFIG_PATH
 libdir=$(pkg-config --variable=libdir wqcc)
 flags=
-case $(basename "$(dirname "$WQCC")") in asan) flags='-fsanitize=address,undefined' ;; esac
+case $(basename "$(dirname "$WQCC")") in
+asan) flags='-fsanitize=address,undefined' ;;
+coverage) flags=--coverage ;;
+esac
 # shellcheck disable=SC2046
 cc -std=c99 -Wall -pedantic -Werror $flags docs/examples/evaluate.c $(pkg-config --cflags --libs wqcc) -o "$prefix/evaluate"
 LD_LIBRARY_PATH=$libdir "$prefix/evaluate" models/digits/model.onnx batch=2 | tee "$prefix/log"
