@@ -196,18 +196,22 @@ bool wq_value_const_f(const WqValue *v, double *out)
 
 static void use_add(WqValue *v, WqNode *n, int index)
 {
-	if (v)
-		WQ_PUSH(v->graph->mod->arena, v->uses, ((WqUse){ n, index }));
+	if (!v)
+		return;
+	n->use[index] = v->uses.n;
+	WQ_PUSH(v->graph->mod->arena, v->uses, ((WqUse){ n, index }));
 }
 
-static void use_drop(WqValue *v, WqNode *n, int index)
+/* The last use takes the place of the one that goes: a value may have as many uses as the model has nodes. */
+static void use_drop(WqValue *v, const WqNode *n, int index)
 {
-	for (int i = 0; v && i < v->uses.n; i++)
-		if (v->uses.v[i].node == n && v->uses.v[i].index == index) {
-			memmove(&v->uses.v[i], &v->uses.v[i + 1], (size_t)(v->uses.n - i - 1) * sizeof(WqUse));
-			v->uses.n--;
-			return;
-		}
+	if (!v)
+		return;
+	int at = n->use[index];
+	WQ_ASSERT(at < v->uses.n && v->uses.v[at].node == n && v->uses.v[at].index == index);
+	WqUse last = v->uses.v[--v->uses.n];
+	v->uses.v[at] = last;
+	last.node->use[last.index] = at;
 }
 
 void wq_node_set_in(WqNode *n, int i, WqValue *v)
@@ -221,13 +225,13 @@ void wq_node_set_in(WqNode *n, int i, WqValue *v)
 
 static void replace_outputs(WqGraph *g, WqValue *old, WqValue *with)
 {
-	for (int i = 0; i < g->outputs.n; i++)
+	for (int i = 0; i < g->outputs.n && old->n_output; i++)
 		if (g->outputs.v[i].value == old) {
 			g->outputs.v[i].value = with;
 			old->n_output--;
 			with->n_output++;
 		}
-	WQ_FOR_NODES(n, g)
+	for (const WqNode *n = g->first; n && old->n_output; n = n->next)
 		for (int i = 0; i < n->n_body; i++)
 			replace_outputs(n->body[i], old, with);
 }
@@ -258,6 +262,7 @@ WqNode *wq_node_new(WqGraph *g, WqOp op, int n_in, WqValue *const *in)
 		n_in--;
 	n->n_in = n_in;
 	n->in = WQ_NEW_N(a, WqValue *, n_in + 1);
+	n->use = WQ_NEW_N(a, int, n_in + 1);
 	for (int i = 0; i < n_in; i++)
 		n->in[i] = in[i];
 	return n;
@@ -501,15 +506,4 @@ void wq_node_adopt(WqNode *n, WqGraph *g, WqNode *before)
 	for (int i = 0; i < n->n_body; i++)
 		n->body[i]->parent = g;
 	link_before(n, before);
-}
-
-bool wq_node_dominates(const WqNode *a, const WqNode *b)
-{
-	/* Lift b to the graph of a, then compare positions. */
-	while (b && b->graph != a->graph)
-		b = b->graph->owner;
-	for (const WqNode *n = a; b && n; n = n->next)
-		if (n == b)
-			return a != b;
-	return false;
 }

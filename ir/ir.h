@@ -127,6 +127,7 @@ struct WqNode {
 	WqOp op;
 	int n_in, n_out, n_body;
 	WqValue **in;  /* NULL: absent optional operand */
+	int *use;      /* n_in: where in[i]->uses lists operand i */
 	WqValue **out; /* NULL: unused optional result */
 	WqGraph **body;
 	WqAttr *attrs;
@@ -206,7 +207,6 @@ bool wq_value_is_output(const WqValue *v);
 int wq_value_num_uses(const WqValue *v); /* graph outputs included */
 bool wq_value_const_i64s(const WqValue *v, int *n, const int64_t **out, WqArena *a); /* a small integer constant */
 bool wq_value_const_f(const WqValue *v, double *out); /* a constant all of whose elements are equal */
-bool wq_node_dominates(const WqNode *a, const WqNode *b); /* a's results can be used at b */
 
 #define WQ_FOR_NODES(n, g) for (WqNode *n = (g)->first; n; n = n->next)
 

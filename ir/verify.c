@@ -69,10 +69,8 @@ static bool before(const Verifier *v, const WqNode *def, const WqNode *use)
 static void check_operand(Verifier *v, const WqNode *n, int i)
 {
 	const WqValue *x = n->in[i];
-	bool listed = false;
-	for (int k = 0; k < x->uses.n; k++)
-		listed |= x->uses.v[k].node == n && x->uses.v[k].index == i;
-	if (!listed)
+	int at = n->use[i];
+	if (at < 0 || at >= x->uses.n || x->uses.v[at].node != n || x->uses.v[at].index != i)
 		fault(v, "%s uses '%s', which does not list it", label(n), x->name);
 	if (x->data)
 		return;

@@ -213,30 +213,49 @@ static int join(WqMatch *x, const WqNode *n, int axis, int i, WqValue **v)
 	return k - i;
 }
 
-static bool is_inner(const WqNode *n, int axis, const WqValue *v)
+/* The Concat along the same axis that alone uses v, once: else what is written out for each use could double with each of them. */
+static const WqNode *absorber(const WqValue *v, int axis)
 {
-	const WqNode *c = wq_def(v, OP_Concat);
-	return c && wq_axis_of(c, v->type.rank) == axis && wq_used_only_by(v, 1, &(WqNode *){ (WqNode *)n });
+	const WqNode *n = wq_value_num_uses(v) == 1 && v->uses.n ? v->uses.v[0].node : NULL;
+	return n && n->op == OP_Concat && wq_axis_of(n, v->type.rank) == axis ? n : NULL;
+}
+
+typedef WQ_VEC(WqValue *) Values;
+
+/* The operands of the outermost Concat with those of the inner ones in their places: in one go, as they may be nested deeply. */
+static bool flatten(WqMatch *x, const WqNode *root, int axis, Values *in)
+{
+	WQ_VEC(struct { const WqNode *n; int i; }) level = { 0 };
+	WqArena *a = wq_m_arena(x);
+	bool shorter = false;
+	WQ_PUSH(a, level, ((typeof(*level.v)){ root, 0 }));
+	while (level.n) {
+		const WqNode *n = level.v[level.n - 1].n;
+		int *i = &level.v[level.n - 1].i;
+		WqValue *v;
+		if (*i == n->n_in) {
+			level.n--;
+			continue;
+		}
+		int used = join(x, n, axis, *i, &v);
+		bool inner = used == 1 && wq_def(v, OP_Concat) && absorber(v, axis) == n;
+		bool empty = v->type.rank > axis && v->type.dim[axis] == 0 && n->n_in > 1;
+		*i += used;
+		shorter |= used > 1 || inner || empty;
+		if (inner)
+			WQ_PUSH(a, level, ((typeof(*level.v)){ v->def, 0 }));
+		else if (!empty)
+			WQ_PUSH(a, *in, v);
+	}
+	return shorter;
 }
 
 static WqValue *shorter_concat(WqMatch *x)
 {
 	WqNode *root = wq_m_root(x);
 	int axis = wq_axis_of(root, root->out[0]->type.rank);
-	WQ_VEC(WqValue *) in = { 0 };
-	WqArena *a = wq_m_arena(x);
-	bool shorter = false;
-	for (int i = 0; axis >= 0 && i < root->n_in;) {
-		WqValue *v;
-		int used = join(x, root, axis, i, &v);
-		const WqNode *inner = used == 1 && is_inner(root, axis, v) ? v->def : NULL;
-		bool empty = v->type.rank > axis && v->type.dim[axis] == 0 && root->n_in > 1;
-		for (int k = 0; k < (inner ? inner->n_in : !empty); k++)
-			WQ_PUSH(a, in, inner ? inner->in[k] : v);
-		shorter |= used > 1 || inner || empty;
-		i += used;
-	}
-	if (!shorter || in.n == 0)
+	Values in = { 0 };
+	if (axis < 0 || absorber(root->out[0], axis) || !flatten(x, root, axis, &in) || in.n == 0)
 		return NULL;
 	WqNode *n = wq_m_node(x, OP_Concat, in.n, in.v);
 	wq_set_i(n, "axis", axis);
@@ -245,19 +264,21 @@ static WqValue *shorter_concat(WqMatch *x)
 
 /* ---- Transpose ------------------------------------------------------------------------------------------------------- */
 
-WqValue *wq_transpose_chain(WqMatch *x)
+WqValue *wq_transpose_both(WqNode *outer)
 {
-	WqNode *root = wq_m_root(x), *inner = root->in[0]->def;
+	WqNode *inner = outer->in[0]->def;
 	int64_t p[WQ_MAX_RANK], q[WQ_MAX_RANK];
-	int rank = wq_perm_of(root, p);
+	int rank = wq_perm_of(outer, p);
 	if (rank < 0 || wq_perm_of(inner, q) != rank)
 		return NULL;
 	for (int i = 0; i < rank; i++)
 		p[i] = q[p[i]];
-	WqNode *n = wq_m_node(x, OP_Transpose, 1, inner->in);
+	WqNode *n = wq_node_new(outer->graph, OP_Transpose, 1, inner->in);
 	wq_set_ints(n, "perm", rank, p);
-	return wq_node_value(n, root);
+	return wq_node_value(n, outer);
 }
+
+static WqValue *transpose_chain(WqMatch *x) { return wq_transpose_both(wq_m_root(x)); }
 
 /* ---- padding into windows ------------------------------------------------------------------------------------------------ */
 
@@ -405,7 +426,7 @@ static const WqRule rules[] = {
 	{ "Slice(x, _, _, _, 1)", "x" },
 	{ "Slice(cat=Concat(...), ...)", .make = slice_of_concat },
 	{ "Concat(...)", .make = shorter_concat },
-	{ "Transpose(Transpose(_))", .make = wq_transpose_chain },
+	{ "Transpose(Transpose(_))", .make = transpose_chain },
 	{ "ReduceMax(x, ...)", "x" },
 	{ "ReduceMin(x, ...)", "x" },
 	{ "ReduceProd(x, ...)", "x" },

@@ -50,7 +50,7 @@ int64_t wq_m_option(const WqMatch *x, const char *option);      /* of the pass *
 WqValue *wq_m_build(const WqMatch *x, WqOp op, int n, WqValue *const *in);
 WqNode *wq_m_node(const WqMatch *x, WqOp op, int n, WqValue *const *in); /* set attributes, then wq_node_value(n, wq_m_root(x)) */
 
-/* Makers that passes share. */
-WqValue *wq_transpose_chain(WqMatch *x); /* the root and its operand are Transposes: one that does both (algebra.c) */
+/* What passes share. */
+WqValue *wq_transpose_both(WqNode *outer); /* its operand is a Transpose as well: one that does both (algebra.c) */
 
 #endif

@@ -4,7 +4,7 @@
  *
  * Past elementwise operators (other operands being transposed alike, constants, or single numbers), Softmax, reductions, Concat, Slice,
  * Pad. A Transpose moves only if its result has no other use, or dies with its last; so their number never grows, and each
- * moves down a graph of finite depth. Two in a row are one (algebra). A Reshape moves past elementwise operators of one tensor when
+ * moves down a graph of finite depth. Two in a row are one. A Reshape moves past elementwise operators of one tensor when
  * another Reshape follows.
  * Keeps: every output bit for bit (a reduction may add in another order: to rounding).
  */
@@ -246,12 +246,27 @@ static bool move(WqNode *n, WqArena *a)
 	return true;
 }
 
+/* Two that meet are one at once: what it moves past next is in the same sweep, so that long chains take few. */
+static bool meet(WqNode *n)
+{
+	WqNode *inner = n->n_out == 1 && n->out[0] ? transpose_of(n->in[0]) : NULL;
+	if (!inner || !wq_used_only_by(inner->out[0], 1, &n))
+		return false;
+	n->graph->mod->where = n->name;
+	WqValue *v = wq_transpose_both(n);
+	n->graph->mod->where = NULL;
+	if (!v || !wq_type_same(&v->type, &n->out[0]->type))
+		return false;
+	wq_node_replace(n, v);
+	return true;
+}
+
 static int move_graph(WqGraph *g, void *a)
 {
 	int changes = 0;
 	for (WqNode *n = g->first, *next; n; n = next) {
 		next = n->next;
-		changes += move(n, a);
+		changes += n->op == OP_Transpose ? meet(n) : move(n, a);
 	}
 	return changes;
 }
@@ -286,7 +301,6 @@ static WqValue *reshape_past(WqMatch *x)
 }
 
 static const WqRule rules[] = {
-	{ "Transpose(Transpose!(_))", .make = wq_transpose_chain },
 	{ "Reshape(y, _)", .make = reshape_past },
 };
 
