@@ -13,6 +13,9 @@
 
 static bool is_window(const WqNode *n) { return n->op == OP_Conv || n->op == OP_ConvTranspose; }
 
+/* Does the factor or term before the operator leave its operand's shape? (It may make it larger.) */
+static bool keeps_shape(const WqMatch *x) { return wq_type_same(&wq_m(x, "x")->type, &wq_m(x, "m")->type); }
+
 static WqValue *reshape(const WqMatch *x, WqValue *v, int rank, const int64_t *dim)
 {
 	WqNode *n = wq_m_node(x, OP_Reshape, 2, (WqValue *[]){ v, wq_const_i64s(wq_m_root(x)->graph, rank, dim) });
@@ -127,7 +130,7 @@ static WqValue *window_of_times(WqMatch *x)
 {
 	Window k;
 	WqValue *v = wq_m(x, "x");
-	if (!window_of(wq_m_root(x)->out[0], &k))
+	if (!keeps_shape(x) || !window_of(wq_m_root(x)->out[0], &k))
 		return NULL;
 	WqValue *s = channels(x, wq_m(x, "c"), wq_m(x, "m")->type.rank, 1, k.in);
 	return s ? rebuilt(x, &k, v, scale_weight(x, &k, s, false), k.bias) : NULL;
@@ -149,7 +152,7 @@ static WqValue *window_of_plus(WqMatch *x)
 {
 	Window k;
 	WqNode *root = wq_m_root(x);
-	if (root->op != OP_Conv || !unpadded(root) || !window_of(root->out[0], &k))
+	if (root->op != OP_Conv || !keeps_shape(x) || !unpadded(root) || !window_of(root->out[0], &k))
 		return NULL;
 	WqValue *t = channels(x, wq_m(x, "c"), wq_m(x, "m")->type.rank, 1, k.in);
 	WqValue *w = t ? scale_weight(x, &k, t, false) : NULL;
@@ -188,7 +191,7 @@ static WqValue *matmul_times(WqMatch *x)
 static WqValue *matmul_of_times(WqMatch *x)
 {
 	WqValue *w = wq_m(x, "w"), *m = wq_m(x, "m");
-	if (!matrix(w))
+	if (!matrix(w) || !keeps_shape(x))
 		return NULL;
 	int64_t k = w->type.dim[0];
 	WqValue *s = channels(x, wq_m(x, "c"), m->type.rank, m->type.rank - 1, k);
@@ -199,7 +202,7 @@ static WqValue *matmul_of_times(WqMatch *x)
 static WqValue *matmul_of_plus(WqMatch *x)
 {
 	WqValue *w = wq_m(x, "w"), *m = wq_m(x, "m");
-	if (!matrix(w) || m->type.rank < 2)
+	if (!matrix(w) || !keeps_shape(x) || m->type.rank < 2)
 		return NULL;
 	WqValue *t = channels(x, wq_m(x, "c"), m->type.rank, m->type.rank - 1, w->type.dim[0]);
 	if (!t)

@@ -100,7 +100,7 @@ static inline bool close_to(double x, double y, double tol, double scale)
 		return isnan(x) && isnan(y);
 	if (tol == 0)
 		return x == y && signbit(x) == signbit(y);
-	return x == y || fabs(x - y) <= tol * (fmax(fabs(x), fabs(y)) + scale);
+	return x == y || fabs(x - y) <= tol * (fmax(fabs(x), fabs(y)) + scale + 1e-3); /* a sum may cancel altogether */
 }
 
 /* Mean magnitude: what rounding is measured against where results cancel. */

@@ -206,3 +206,32 @@ graph (x: f32[1,1,2,2]) {
   y: f32[1,1,2,2] = Sub(b, a)
   return y
 }
+
+== factors and terms that make the operand larger
+const w: f32[2,1] = {1, 2}
+const v: f32[1,2,1,1] = {1, 2}
+const s: f32[2] = {3, 4}
+const t: f32[2,1,1] = {3, 4}
+graph (x: f32[3,1], z: f32[1,1,2,2]) {
+  a: f32[3,2] = Mul(x, s)
+  y: f32[3,1] = MatMul(a, w)
+  b: f32[1,2,2,2] = Mul(z, t)
+  u: f32[1,1,2,2] = Conv(b, v)
+  c: f32[1,2,2,2] = Add(z, t)
+  q: f32[1,1,2,2] = Conv(c, v)
+  return y, u, q
+}
+--
+const s: f32[2] = {3, 4}
+const w: f32[2,1] = {1, 2}
+const t: f32[2,1,1] = {3, 4}
+const v: f32[1,2,1,1] = {1, 2}
+graph (x: f32[3,1], z: f32[1,1,2,2]) {
+  a: f32[3,2] = Mul(x, s)
+  y: f32[3,1] = MatMul(a, w)
+  b: f32[1,2,2,2] = Mul(z, t)
+  u: f32[1,1,2,2] = Conv(b, v)
+  c: f32[1,2,2,2] = Add(z, t)
+  q: f32[1,1,2,2] = Conv(c, v)
+  return y, u, q
+}
