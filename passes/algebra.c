@@ -15,6 +15,7 @@ static bool is_int(const WqValue *v) { return wq_dtype_is_int(v->type.dtype); }
 static bool root_is_int(WqMatch *x) { return is_int(wq_m_root(x)->out[0]); }
 static bool int_or_fast(WqMatch *x) { return root_is_int(x) || wq_m_option(x, "fast"); }
 static bool root_is_float(WqMatch *x) { return !root_is_int(x); }
+static bool root_is_signed(WqMatch *x) { return !root_is_int(x) || wq_dtype_is_signed(wq_m_root(x)->out[0]->type.dtype); }
 static bool x_is_int(WqMatch *x) { return is_int(wq_m(x, "x")); }
 
 static bool c_positive(WqMatch *x)
@@ -374,7 +375,7 @@ static const WqRule rules[] = {
 	{ "Not(Not(x))", "x" },
 	{ "BitwiseNot(BitwiseNot(x))", "x" },
 	{ "Abs(y=Abs(_))", "y" },
-	{ "Abs(Neg(x))", "Abs(x)" },
+	{ "Abs(Neg(x))", "Abs(x)", root_is_signed },
 	{ "Sign(y=Sign(_))", "y" },
 	{ "Relu(y=Relu(_))", "y" },
 	{ "Relu(y=Abs(_) | y=Exp(_) | y=Sqrt(_) | y=Sigmoid(_))", "y", root_is_float },

@@ -130,6 +130,19 @@ graph (x: f32[2], b: bool[2], i: i32[2]) {
   return a=x, c=b, d=d1, e, f=f1, g=i, h
 }
 
+== the absolute value of what has no sign
+graph (x: u8[2]) {
+  n: u8[2] = Neg(x)
+  a: u8[2] = Abs(n)
+  return a
+}
+--
+graph (x: u8[2]) {
+  n: u8[2] = Neg(x)
+  a: u8[2] = Abs(n)
+  return a
+}
+
 == signs
 const k: f32[] = {3}
 graph (x: f32[2], y: f32[2]) {
