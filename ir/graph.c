@@ -351,6 +351,29 @@ void wq_node_finish_as(WqNode *n, int n_out, const char *const *names, const WqT
 	finish(n, n_out, names, NULL, &x);
 }
 
+void wq_origin_follow(WqValue *c, const WqNode *n)
+{
+	const WqValue *from = n->n_in ? n->in[0] : NULL;
+	if (!from || !from->origin.initializer || (n->op != OP_Transpose && n->op != OP_Reshape))
+		return;
+	WqOrigin o = from->origin;
+	if (n->op == OP_Reshape) {
+		o.reshaped |= !wq_type_equal(&c->type, &from->type);
+		c->origin = o;
+		return;
+	}
+	int count, rank = from->type.rank;
+	const int64_t *perm = wq_attr_ints(n, "perm", &count);
+	if (o.reshaped)
+		return; /* not a transposition of the initializer's own axes */
+	for (int i = 0; i < rank; i++) {
+		int64_t axis = count ? perm[i] : rank - 1 - i;
+		o.perm[i] = o.n_perm ? from->origin.perm[axis] : axis;
+	}
+	o.n_perm = rank;
+	c->origin = o;
+}
+
 /* A node that would return its operand as it is. */
 static WqValue *no_op(const WqNode *n, const WqType *t)
 {
@@ -426,8 +449,11 @@ WqValue *wq_node_value(WqNode *n, WqNode *before)
 		return same;
 	if (m->fold && all_const(n) && !(wq_op(n->op)->flags & (WQ_IMPURE | WQ_BODY | WQ_SEQ))) {
 		WqTensor *t = NULL;
-		if (m->fold(n, &t))
-			return wq_const(n->graph, NULL, t);
+		if (m->fold(n, &t)) {
+			WqValue *c = wq_const(n->graph, NULL, t);
+			wq_origin_follow(c, n);
+			return c;
+		}
 	}
 	WqValue *known = before ? NULL : known_elements(n, &x);
 	if (known)

@@ -106,8 +106,9 @@ typedef struct WqUse {
 /* Where a constant's bytes came from, so that the writer finds its way back. */
 typedef struct WqOrigin {
 	const char *initializer; /* name in the model, or NULL: made by the compiler */
-	int n_perm;              /* transposed since by perm (n_perm > 0), then reshaped to the constant's shape */
+	int n_perm;              /* transposed since by perm (n_perm > 0), then, if reshaped, put into the constant's shape */
 	int64_t perm[WQ_MAX_RANK];
+	bool reshaped;
 } WqOrigin;
 
 struct WqValue {
@@ -172,6 +173,8 @@ WqGraph *wq_graph_new(WqGraph *parent); /* a nested graph, to be given to a node
 WqValue *wq_input(WqGraph *g, const char *name, const WqType *t);
 void wq_output(WqGraph *g, const char *name, WqValue *v);
 void wq_output_drop(WqGraph *g, int i); /* those after it move down */
+/* Gives c, which is what n makes of its constant operand, the origin that follows; other operators than Transpose and Reshape lose it. */
+void wq_origin_follow(WqValue *c, const WqNode *n);
 /* A constant over data that lives as long as the module. name NULL: a fresh one. */
 WqValue *wq_const(WqGraph *g, const char *name, const WqTensor *t);
 /* Constants from numbers. */

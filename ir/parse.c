@@ -288,15 +288,16 @@ static void origin(Parser *p, WqOrigin *o)
 		return;
 	WqString s = string(p);
 	o->initializer = s.p;
-	if (!eat(p, "perm"))
-		return;
-	want(p, "[");
-	do {
-		if (o->n_perm == WQ_MAX_RANK)
-			bad(p, "more than %d axes", WQ_MAX_RANK);
-		o->perm[o->n_perm++] = integer(p);
-	} while (eat(p, ","));
-	want(p, "]");
+	if (eat(p, "perm")) {
+		want(p, "[");
+		do {
+			if (o->n_perm == WQ_MAX_RANK)
+				bad(p, "more than %d axes", WQ_MAX_RANK);
+			o->perm[o->n_perm++] = integer(p);
+		} while (eat(p, ","));
+		want(p, "]");
+	}
+	o->reshaped = eat(p, "reshaped");
 }
 
 static void constant(Parser *p)

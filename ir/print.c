@@ -138,6 +138,7 @@ static void print_const(Printer *p, const WqValue *v)
 		for (int i = 0; i < v->origin.n_perm; i++)
 			wq_str_printf(out, i ? ", %lld" : " perm [%lld", (long long)v->origin.perm[i]);
 		wq_str_printf(out, v->origin.n_perm ? "]" : "");
+		wq_str_printf(out, v->origin.reshaped ? " reshaped" : "");
 	}
 	wq_str_printf(out, " = ");
 	if (n <= p->inline_max || t->dtype == WQ_STR) {

@@ -69,7 +69,7 @@ static bool same_origin(const WqValue *a, const WqValue *b)
 	const WqOrigin *x = &a->origin, *y = &b->origin;
 	if (!x->initializer || !y->initializer || wq_tensor_bytes(a->data) <= SMALL)
 		return true;
-	return !strcmp(x->initializer, y->initializer) && x->n_perm == y->n_perm &&
+	return !strcmp(x->initializer, y->initializer) && x->n_perm == y->n_perm && x->reshaped == y->reshaped &&
 	       !memcmp(x->perm, y->perm, (size_t)x->n_perm * sizeof *x->perm);
 }
 

@@ -53,8 +53,11 @@ static bool fold_node(const Fold *x, WqNode *n)
 		if (n->out[i] && !out[i])
 			return false;
 	for (int i = 0; i < n->n_out; i++)
-		if (n->out[i])
-			wq_value_replace(n->out[i], wq_const(n->graph, NULL, out[i]));
+		if (n->out[i]) {
+			WqValue *c = wq_const(n->graph, NULL, out[i]);
+			wq_origin_follow(c, n);
+			wq_value_replace(n->out[i], c);
+		}
 	wq_node_remove(n);
 	return true;
 }
