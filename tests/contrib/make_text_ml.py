@@ -111,5 +111,61 @@ for transform in ("NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO"):
 one("regressor_probit", "LinearRegressor", np.abs(f(3, 2)) / 8, coefficients=[0.5, 1.0], post_transform="PROBIT",
     intercepts=[0.1])
 
-for cases in (text, ml, ml4):
+# ---- trees
+MODES = ["BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ"]
+
+
+def trees(n, depth, modes, votes=1, targets=1):
+    """Attributes of TreeEnsembleRegressor; splits are quarters, so that some inputs hit them."""
+    a = {k: [] for k in ("nodes_treeids nodes_nodeids nodes_featureids nodes_values nodes_modes nodes_truenodeids nodes_falsenodeids "
+                         "nodes_missing_value_tracks_true target_treeids target_nodeids target_ids target_weights").split()}
+
+    def grow(tree, level):
+        i = len(a["nodes_treeids"])
+        place = a["nodes_treeids"].count(tree)
+        leaf = level == depth or (level > 1 and rng.integers(4) == 0)
+        for k, v in zip(a, (tree, place, int(rng.integers(3)), float(rng.integers(-4, 5)) / 4,
+                            "LEAF" if leaf else modes[rng.integers(len(modes))], 0, 0, int(rng.integers(2)))):
+            a[k].append(v)
+        if leaf:
+            for t in rng.permutation(targets)[:votes]:
+                for k, v in zip(list(a)[8:], (tree, place, int(t), float(rng.integers(-16, 17)) / 8)):
+                    a[k].append(v)
+        else:
+            a["nodes_truenodeids"][i] = grow(tree, level + 1)
+            a["nodes_falsenodeids"][i] = grow(tree, level + 1)
+        return place
+
+    for t in range(n):
+        grow(t, 0)
+    return dict(a, n_targets=targets)
+
+
+def quarters(*shape):
+    x = rng.integers(-6, 7, shape).astype(np.float32) / 4
+    x[0, 0] = x[-1, 1] = np.nan
+    return x
+
+
+one("trees_leq", "TreeEnsembleRegressor", quarters(16, 3), **trees(5, 4, MODES[:1]))
+one("trees_modes", "TreeEnsembleRegressor", quarters(16, 3), **trees(4, 4, MODES))
+one("trees_stump", "TreeEnsembleRegressor", quarters(8, 3), **trees(1, 1, MODES[1:2]))
+for how in ("AVERAGE", "MIN", "MAX"):
+    one("trees_" + how.lower(), "TreeEnsembleRegressor", quarters(8, 3), aggregate_function=how, base_values=[0.5, -1.0],
+        **trees(4, 3, MODES[:4], 2, 2))
+one("trees_votes", "TreeEnsembleRegressor", quarters(8, 3), base_values=[1.0, 2.0, 3.0], **trees(6, 3, MODES, 2, 3))
+wide = trees(3, 3, MODES[:2])
+wide.update({k + "_as_tensor": Cases.tensor(np.array(wide.pop(k)) + 1e-9) for k in ("nodes_values", "target_weights")})
+one("trees_double", "TreeEnsembleRegressor", quarters(8, 3).astype(np.float64), **wide)
+
+members = dict(nodes_featureids=[0, 1, 2, 0], nodes_modes=Cases.tensor(np.array([6, 3, 6, 0], np.uint8)),
+               nodes_splits=Cases.tensor(np.array([0, 0.25, 0, 0.5], np.float32)), nodes_truenodeids=[1, 0, 2, 4], nodes_trueleafs=[0, 1, 1, 1],
+               nodes_falsenodeids=[2, 1, 3, 4], nodes_falseleafs=[0, 1, 1, 1], leaf_targetids=[0, 1, 0, 1, 1],
+               leaf_weights=Cases.tensor(np.array([1, 2, 4, 8, 16], np.float32)), tree_roots=[0, 3], n_targets=2,
+               membership_values=Cases.tensor(np.array([1, 3, 2, np.nan, 1, np.nan], np.float32)))
+ml5 = Cases(opset=21, ml=5)
+one("trees_members", "TreeEnsemble", np.floor(quarters(16, 3) * 3), ml5, **members)
+one("trees_softmax", "TreeEnsembleRegressor", quarters(4, 3), post_transform="SOFTMAX", **trees(3, 3, MODES, 2, 2))
+
+for cases in (text, ml, ml4, ml5):
     cases.write()
