@@ -413,6 +413,14 @@ WqDim wq_dim_max(WqModule *m, WqDim a, WqDim b)
 	return least == b ? a : binary(m, E_MAX, a, b);
 }
 
+/* Is a = min(number, b), the number not 1? A mask's first b rows of so many: a broadcasts with b only where it is b. */
+static bool caps(const WqModule *m, WqDim a, WqDim b)
+{
+	const Expr *e = a < 0 ? expr(m, a) : NULL;
+	int64_t n;
+	return e && e->kind == E_MIN && ((e->a == b && wq_dim_get_const(m, e->b, &n)) || (e->b == b && wq_dim_get_const(m, e->a, &n))) && n > 1;
+}
+
 WqDim wq_dim_bcast(WqModule *m, WqDim a, WqDim b)
 {
 	if (a == b || b == 1)
@@ -425,9 +433,9 @@ WqDim wq_dim_bcast(WqModule *m, WqDim a, WqDim b)
 		return b;
 	if (unknown(a, b))
 		return WQ_DIM_UNKNOWN;
-	if (wq_dim_lo(m, a) > 1)
+	if (wq_dim_lo(m, a) > 1 || caps(m, b, a))
 		return a;
-	if (wq_dim_lo(m, b) > 1)
+	if (wq_dim_lo(m, b) > 1 || caps(m, a, b))
 		return b;
 	return binary(m, E_BCAST, a, b);
 }

@@ -28,6 +28,8 @@ TEST(dims_normal_form)
 		{ "bcast(N,1)", "N" },
 		{ "bcast(N,8)", "8" },
 		{ "bcast(N,T)", "bcast(T,N)" },
+		{ "bcast(min(64,N),N)", "N" },
+		{ "bcast(N,min(N,2))", "N" },
 		{ "min(T,N)", "min(N,T)" },
 	};
 	WqModule *m = wq_module_new("t");
@@ -37,6 +39,8 @@ TEST(dims_normal_form)
 		CHECK(dim(m, text(m, a)) == a);
 	}
 	CHECK(dim(m, "N") != dim(m, "T"));
+	CHECK(dim(m, "bcast(min(1,N),N)") != dim(m, "N"));
+	CHECK(dim(m, "bcast(min(64,N),T)") != dim(m, "T"));
 	CHECK(dim(m, "div(N,2)") != dim(m, "div(N+1,2)"));
 	wq_module_free(m);
 }
