@@ -105,9 +105,10 @@ static void dropout_train(Lower *L, WqValue *x, WqValue *ratio, WqValue *train)
 void lower_Dropout(Lower *L)
 {
 	WqValue *x = lo_need(L, 0), *train = L->version >= 12 ? lo_in(L, 2) : NULL;
-	double on = 0;
-	if (train && (!lo_const_scalar(L, train, &on) || on != 0)) {
-		WqValue *ratio = lo_in(L, 1);
+	WqValue *ratio = train ? lo_in(L, 1) : NULL;
+	double on = 0, part;
+	bool drops = train && !(ratio && lo_const_scalar(L, ratio, &part) && part == 0);
+	if (drops && (!lo_const_scalar(L, train, &on) || on != 0)) {
 		ratio = ratio ? lo_scalar_of(L, lo_cast(L, ratio, WQ_F32)) : lo_scalar(L, WQ_F32, 0.5);
 		dropout_train(L, x, ratio, on != 0 ? NULL : lo_scalar_of(L, train));
 		return;
