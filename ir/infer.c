@@ -137,6 +137,17 @@ static WqDim elem(const WqInfer *x, int operand, int64_t n, int64_t i)
 	return d;
 }
 
+/* Values are not sizes: two numbers whose sum, difference or product no size could be are no expression, and no mistake. */
+static bool beyond_sizes(const WqModule *m, WqOp op, WqDim a, WqDim b)
+{
+	int64_t x, y, r;
+	if (!wq_dim_get_const(m, a, &x) || !wq_dim_get_const(m, b, &y))
+		return false;
+	bool over = op == OP_Mul ? __builtin_mul_overflow(x, y, &r) : op == OP_Add ? __builtin_add_overflow(x, y, &r)
+										    : __builtin_sub_overflow(x, y, &r);
+	return over || r > WQ_DIM_INF || r < -WQ_DIM_INF;
+}
+
 /* 1, 0, or -1 when it cannot be decided. */
 static int decide(const WqInfer *x, WqOp op, WqDim a, WqDim b)
 {
@@ -159,7 +170,7 @@ static int decide(const WqInfer *x, WqOp op, WqDim a, WqDim b)
 static WqDim elem_op(const WqInfer *x, WqOp op, WqDim a, WqDim b)
 {
 	WqModule *m = x->mod;
-	if (a == WQ_DIM_UNKNOWN || b == WQ_DIM_UNKNOWN)
+	if (a == WQ_DIM_UNKNOWN || b == WQ_DIM_UNKNOWN || beyond_sizes(m, op, a, b))
 		return WQ_DIM_UNKNOWN;
 	switch (op) {
 	case OP_Add:
@@ -201,7 +212,7 @@ static void elements(WqInfer *x)
 	for (int64_t i = 0; i < n; i++) {
 		WqDim a = elem(x, 0, n, i), b = x->n_in > 1 ? elem(x, 1, n, i) : 0;
 		if (op == OP_Neg)
-			s[i] = a == WQ_DIM_UNKNOWN ? a : wq_dim_sub(x->mod, 0, a);
+			s[i] = elem_op(x, OP_Sub, 0, a);
 		else if (op == OP_Cast)
 			s[i] = a;
 		else if (op == OP_Where)

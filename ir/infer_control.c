@@ -65,6 +65,8 @@ static WqDim trips(WqInfer *x, const WqGraph *g)
 	WqDim n = WQ_DIM_UNKNOWN;
 	if (wq_infer_elem(x, 0, 0, &n) != 1 || n == WQ_DIM_UNKNOWN)
 		return WQ_DIM_UNKNOWN;
+	if (n > WQ_DIM_INF) /* an exporter's "without end" */
+		return WQ_DIM_UNKNOWN;
 	n = wq_dim_max(x->mod, n, 0);
 	bool starts = x->n_in < 2 || !x->in[1] || (x->val[1] && wq_tensor_count(x->val[1]) == 1 && wq_tensor_get_i(x->val[1], 0));
 	if (starts && never_stops(x, g))

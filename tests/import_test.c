@@ -165,6 +165,12 @@ static const OnnxCase cases[] = {
 	{ "Loop that stops", HEAD "g () => (int64 y) <int64 n = {10}, int64 a = {0}, int64 b = {3}, int64 lim = {7}> "
 				  "{ y = Loop <body = l (int64 i, bool c, int64 s) => (c2, s2) { s2 = Add(s, b)  c2 = Less(s2, lim) }> (n, \"\", a) }",
 		0, "y i64[] {9}" },
+	{ "Loop without end but its condition", HEAD "g () => (int64 y, int64[?] all) <int64 n = {9223372036854774784}, bool go = {1}, int64 a = {0}, int64 b = {3}, int64 lim = {7}> "
+						  "{ y, all = Loop <body = l (int64 i, bool c, int64 s) => (c2, s2, s3) { s2 = Add(s, b)  s3 = Identity(s2)  c2 = Less(s2, lim) }> (n, go, a) }",
+		0, "y i64[] {9}; all i64[3] {3 6 9}" },
+	{ "Values that no size could be", HEAD "g () => (int64 y, int64 z, bool w, int64 v) <int64 n = {9223372036854774784}, int64 b = {-3}, int64 k = {4611686018427387904}> "
+					  "{ y = Add(n, b)  z = Sub(b, k)  w = Less(b, n)  v = Min(k, n) }",
+		0, "y i64[] {9.22337e+18}; z i64[] {-4.61169e+18}; w bool[] {1}; v i64[] {4.61169e+18}" },
 	{ "Loop whose value grows", HEAD "g () => (float[?] y) <int64 n = {3}, float[1] a = {1}> "
 					 "{ y = Loop <body = l (int64 i, bool c, float[?] s) => (c, s2) { s2 = Concat <axis = 0> (s, a) }> (n, \"\", a) }",
 		0, "y f32[4] {1 1 1 1}" },
