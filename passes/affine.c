@@ -3,9 +3,10 @@
  * Before: a = Conv(x, w)  b = Mul(a, s)  y = Add(b, c)     (a BatchNormalization, lowered)
  * After:  y = Conv(x, w*s, c)
  *
- * After the operator: factors and terms per output channel (for MatMul, per column; a term stays an Add). Before it: factors per input
- * channel, terms where the window is not padded. Chains of constant factors and terms become one of each. Weights that something
- * else uses stay as they are. A changed weight is no longer the model's initializer: run compression first, which sees that one.
+ * After the operator: factors and terms per output channel (for MatMul, per column; a term stays an Add). Before
+ * it: factors per input channel, terms where the window is not padded. Chains of constant factors and terms become
+ * one of each. Weights that something else uses stay as they are. A changed weight is no longer the model's
+ * initializer: run compression first, which sees that one.
  * Needs: constants on the right (canon). Each rule removes a node or moves a constant nearer to the weights.
  * Keeps: results to rounding.
  */
@@ -23,17 +24,24 @@ static WqValue *reshape(const WqMatch *x, WqValue *v, int rank, const int64_t *d
 	return wq_node_value(n, wq_m_root(x));
 }
 
-static WqValue *times(const WqMatch *x, WqValue *a, WqValue *b) { return wq_m_build(x, OP_Mul, 2, (WqValue *[]){ a, b }); }
-static WqValue *plus(const WqMatch *x, WqValue *a, WqValue *b) { return wq_m_build(x, OP_Add, 2, (WqValue *[]){ a, b }); }
+static WqValue *times(const WqMatch *x, WqValue *a, WqValue *b)
+{
+	return wq_m_build(x, OP_Mul, 2, (WqValue *[]){ a, b });
+}
+static WqValue *plus(const WqMatch *x, WqValue *a, WqValue *b)
+{
+	return wq_m_build(x, OP_Add, 2, (WqValue *[]){ a, b });
+}
 
 /* A float weight that is the product's alone, and that the folder will change for us. */
 static bool own_weight(const WqValue *w)
 {
-	return w->data && !w->data->packed && wq_dtype_in(w->type.dtype, WQ_M_FLOAT) && wq_value_num_uses(w) == 1 && w->graph->mod->fold;
+	return w->data && !w->data->packed && wq_dtype_in(w->type.dtype, WQ_M_FLOAT) && wq_value_num_uses(w) == 1 &&
+	       w->graph->mod->fold;
 }
 
-/* c as [n] when it has one number per channel: all its axes are 1 but for `axis` of t, which is 1 or n. A single number is repeated.
- * NULL if it is anything else. */
+/* c as [n] when it has one number per channel: all its axes are 1 but for `axis` of t, which is 1 or n. A single
+ * number is repeated. NULL if it is anything else. */
 static WqValue *channels(const WqMatch *x, WqValue *c, int rank, int axis, int64_t n)
 {
 	int at = axis - (rank - c->type.rank);
@@ -49,7 +57,7 @@ static WqValue *channels(const WqMatch *x, WqValue *c, int rank, int axis, int64
 	return wq_m_build(x, OP_Expand, 2, (WqValue *[]){ v, wq_const_i64s(wq_m_root(x)->graph, 1, &n) });
 }
 
-/* ---- windows -------------------------------------------------------------------------------------------------------- */
+/* ---- windows --------------------------------------------------------------------------------- */
 
 typedef struct Window {
 	WqNode *node;
@@ -69,7 +77,8 @@ static bool window_of(const WqValue *v, Window *k)
 	return k->group > 0 && k->out % k->group == 0 && k->in % k->group == 0 && (!k->bias || k->bias->data);
 }
 
-/* The weight times one factor per output (or input) channel. Conv weights are [out, in/group, ..], ConvTranspose's [in, out/group, ..]. */
+/* The weight times one factor per output (or input) channel. Conv weights are [out, in/group, ..], ConvTranspose's
+ * [in, out/group, ..]. */
 static WqValue *scale_weight(const WqMatch *x, const Window *k, WqValue *s, bool by_out)
 {
 	int rank = k->w->type.rank + 1;
@@ -105,7 +114,8 @@ static WqValue *window_times(WqMatch *x)
 	if (!window_of(v, &k))
 		return NULL;
 	WqValue *s = channels(x, wq_m(x, "c"), v->type.rank, 1, k.out);
-	return s ? rebuilt(x, &k, k.node->in[0], scale_weight(x, &k, s, true), k.bias ? times(x, k.bias, s) : NULL) : NULL;
+	return s ? rebuilt(x, &k, k.node->in[0], scale_weight(x, &k, s, true), k.bias ? times(x, k.bias, s) : NULL)
+		 : NULL;
 }
 
 static WqValue *window_plus(WqMatch *x)
@@ -168,7 +178,7 @@ static WqValue *window_of_plus(WqMatch *x)
 	return rebuilt(x, &k, wq_m(x, "x"), k.w, k.bias ? plus(x, k.bias, b) : b);
 }
 
-/* ---- MatMul -------------------------------------------------------------------------------------------------------------- */
+/* ---- MatMul ---------------------------------------------------------------------------------- */
 
 static bool matrix(const WqValue *w) { return own_weight(w) && w->type.rank == 2; }
 
@@ -212,7 +222,7 @@ static WqValue *matmul_of_plus(WqMatch *x)
 	return y ? plus(x, y, term) : NULL;
 }
 
-/* ---- rules ------------------------------------------------------------------------------------------------------------------ */
+/* ---- rules ----------------------------------------------------------------------------------- */
 
 static bool is_float(WqMatch *x) { return wq_dtype_in(wq_m_root(x)->out[0]->type.dtype, WQ_M_FLOAT); }
 

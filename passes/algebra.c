@@ -9,13 +9,16 @@
  */
 #include "passes/match.h"
 
-/* ---- guards ---------------------------------------------------------------------------------------------- */
+/* ---- guards ---------------------------------------------------------------------------------- */
 
 static bool is_int(const WqValue *v) { return wq_dtype_is_int(v->type.dtype); }
 static bool root_is_int(WqMatch *x) { return is_int(wq_m_root(x)->out[0]); }
 static bool int_or_fast(WqMatch *x) { return root_is_int(x) || wq_m_option(x, "fast"); }
 static bool root_is_float(WqMatch *x) { return !root_is_int(x); }
-static bool root_is_signed(WqMatch *x) { return !root_is_int(x) || wq_dtype_is_signed(wq_m_root(x)->out[0]->type.dtype); }
+static bool root_is_signed(WqMatch *x)
+{
+	return !root_is_int(x) || wq_dtype_is_signed(wq_m_root(x)->out[0]->type.dtype);
+}
 static bool x_is_int(WqMatch *x) { return is_int(wq_m(x, "x")); }
 
 static bool c_positive(WqMatch *x)
@@ -39,7 +42,7 @@ static bool not_zero(const WqMatch *x, const char *name)
 
 static bool no_zeros(WqMatch *x) { return int_or_fast(x) || (not_zero(x, "a") && not_zero(x, "b")); }
 
-/* ---- makers: a value in the root's shape -------------------------------------------------------------------- */
+/* ---- makers: a value in the root's shape ----------------------------------------------------- */
 
 static WqValue *expanded(WqMatch *x, WqValue *v)
 {
@@ -63,10 +66,13 @@ static WqValue *filled(WqMatch *x, int v)
 static WqValue *zeros(WqMatch *x) { return filled(x, 0); }
 static WqValue *ones(WqMatch *x) { return filled(x, 1); }
 
-/* ---- Cast ------------------------------------------------------------------------------------------------------ */
+/* ---- Cast ------------------------------------------------------------------------------------ */
 
 /* Whole numbers of so many bits a float type holds; 0 if t is none of these. */
-static int whole_bits(WqDtype t) { return t == WQ_F64 ? 53 : t == WQ_F32 ? 24 : t == WQ_F16 ? 10 : t == WQ_BF16 ? 8 : 0; }
+static int whole_bits(WqDtype t)
+{
+	return t == WQ_F64 ? 53 : t == WQ_F32 ? 24 : t == WQ_F16 ? 10 : t == WQ_BF16 ? 8 : 0;
+}
 
 /* Is every value of a also a value of b? */
 static bool holds(WqDtype b, WqDtype a)
@@ -102,7 +108,7 @@ static WqValue *cast_chain(WqMatch *x)
 	return wq_node_value(n, root);
 }
 
-/* ---- Reshape ------------------------------------------------------------------------------------------------------ */
+/* ---- Reshape --------------------------------------------------------------------------------- */
 
 static WqValue *reshape_chain(WqMatch *x)
 {
@@ -128,7 +134,7 @@ static WqValue *reshape_chain(WqMatch *x)
 	return wq_node_value(r, root);
 }
 
-/* ---- Slice and Concat ----------------------------------------------------------------------------------------------- */
+/* ---- Slice and Concat ------------------------------------------------------------------------ */
 
 typedef struct Cut { /* of one axis, step 1, within the axis */
 	int axis;
@@ -214,7 +220,8 @@ static int join(WqMatch *x, const WqNode *n, int axis, int i, WqValue **v)
 	return k - i;
 }
 
-/* The Concat along the same axis that alone uses v, once: else what is written out for each use could double with each of them. */
+/* The Concat along the same axis that alone uses v, once: else what is written out for each use could double with
+ * each of them. */
 static const WqNode *absorber(const WqValue *v, int axis)
 {
 	const WqNode *n = wq_value_num_uses(v) == 1 && v->uses.n ? v->uses.v[0].node : NULL;
@@ -223,7 +230,8 @@ static const WqNode *absorber(const WqValue *v, int axis)
 
 typedef WQ_VEC(WqValue *) Values;
 
-/* The operands of the outermost Concat with those of the inner ones in their places: in one go, as they may be nested deeply. */
+/* The operands of the outermost Concat with those of the inner ones in their places: in one go, as they may be
+ * nested deeply. */
 static bool flatten(WqMatch *x, const WqNode *root, int axis, Values *in)
 {
 	WQ_VEC(struct { const WqNode *n; int i; }) level = { 0 };
@@ -263,7 +271,7 @@ static WqValue *shorter_concat(WqMatch *x)
 	return wq_node_value(n, root);
 }
 
-/* ---- Transpose ------------------------------------------------------------------------------------------------------- */
+/* ---- Transpose ------------------------------------------------------------------------------- */
 
 WqValue *wq_transpose_both(WqNode *outer)
 {
@@ -281,7 +289,7 @@ WqValue *wq_transpose_both(WqNode *outer)
 
 static WqValue *transpose_chain(WqMatch *x) { return wq_transpose_both(wq_m_root(x)); }
 
-/* ---- padding into windows ------------------------------------------------------------------------------------------------ */
+/* ---- padding into windows -------------------------------------------------------------------- */
 
 static bool zero_or_absent(const WqNode *pad)
 {
@@ -294,8 +302,8 @@ static bool spatial_pads(const WqNode *pad, WqArena *a, int64_t *out)
 {
 	int n, rank = pad->in[0]->type.rank;
 	const int64_t *v;
-	if (strcmp(wq_attr_s(pad, "mode"), "constant") || !zero_or_absent(pad) || (pad->n_in > 3 && pad->in[3]) || rank < 3 ||
-	    !wq_value_const_i64s(pad->in[1], &n, &v, a) || n != 2 * rank)
+	if (strcmp(wq_attr_s(pad, "mode"), "constant") || !zero_or_absent(pad) || (pad->n_in > 3 && pad->in[3]) ||
+	    rank < 3 || !wq_value_const_i64s(pad->in[1], &n, &v, a) || n != 2 * rank)
 		return false;
 	if (v[0] || v[1] || v[rank] || v[rank + 1])
 		return false;
@@ -308,8 +316,8 @@ static bool spatial_pads(const WqNode *pad, WqArena *a, int64_t *out)
 	return true;
 }
 
-/* AveragePool sums what is there and divides by the window with its padding: only without ceil_mode and other padding is
- * Pad's zero the same as its own. */
+/* AveragePool sums what is there and divides by the window with its padding: only without ceil_mode and other
+ * padding is Pad's zero the same as its own. */
 static bool pool_takes(const WqNode *pool)
 {
 	int n;
@@ -340,7 +348,7 @@ static WqValue *pad_into_window(WqMatch *x)
 	return wq_node_value(w, root);
 }
 
-/* ---- rules ----------------------------------------------------------------------------------------------------------------- */
+/* ---- rules ----------------------------------------------------------------------------------- */
 
 static const WqRule rules[] = {
 	/* neutral elements; -0 is also the integers' zero */
@@ -439,7 +447,7 @@ static const WqRule rules[] = {
 	{ "AveragePool(Pad(_, ...))", .make = pad_into_window },
 };
 
-/* ---- Expand before an operator that broadcasts by itself ------------------------------------------------------------------ */
+/* ---- Expand before an operator that broadcasts by itself ------------------------------------- */
 
 static bool drop_expand(WqNode *n, int i)
 {

@@ -2,11 +2,11 @@
  *
  * Before: a = Sub(2, x)   b = Add(1, a)   y = Div(b, 4)    After: a = Sub(2, x)   b = Add(a, 1)   y = Mul(b, 0.25)
  *
- * Constants stand right of commutative operators; a constant is added, not subtracted, and multiplied by rather than divided by where
- * its reciprocal is exact; axes count from the front; shapes are numbers where types know them; permutations are spelled out; a
- * Transpose that moves no element is a Reshape. Each rule goes one way.
- * Keeps: every output bit for bit (but for which NaN it is); with the option `fast` also x / c -> x * (1/c) for any c, and powers as
- * products and roots, which differ by rounding.
+ * Constants stand right of commutative operators; a constant is added, not subtracted, and multiplied by rather
+ * than divided by where its reciprocal is exact; axes count from the front; shapes are numbers where types know
+ * them; permutations are spelled out; a Transpose that moves no element is a Reshape. Each rule goes one way.
+ * Keeps: every output bit for bit (but for which NaN it is); with the option `fast` also x / c -> x * (1/c) for
+ * any c, and powers as products and roots, which differ by rounding.
  */
 #include "passes/match.h"
 
@@ -14,7 +14,7 @@
 
 enum { LARGE = 1 << 16 }; /* constants with more elements are weights: left as they are */
 
-/* ---- rules -------------------------------------------------------------------------------------------------- */
+/* ---- rules ----------------------------------------------------------------------------------- */
 
 static bool is_int(WqMatch *x) { return wq_dtype_is_int(wq_m_root(x)->out[0]->type.dtype); }
 static bool int_or_fast(WqMatch *x) { return is_int(x) || wq_m_option(x, "fast"); }
@@ -78,7 +78,7 @@ static const WqRule rules[] = {
 	{ "Pow(x, -1)", "Div(1, x)", fast },
 };
 
-/* ---- operand order -------------------------------------------------------------------------------------------- */
+/* ---- operand order --------------------------------------------------------------------------- */
 
 static int order(WqNode *n)
 {
@@ -90,7 +90,7 @@ static int order(WqNode *n)
 	return 1;
 }
 
-/* ---- axes -------------------------------------------------------------------------------------------------------- */
+/* ---- axes ------------------------------------------------------------------------------------ */
 
 static int front_axis(WqNode *n)
 {
@@ -108,7 +108,8 @@ static int front_axis(WqNode *n)
 
 static bool reduces(WqOp op)
 {
-	return op == OP_ReduceSum || op == OP_ReduceMean || op == OP_ReduceProd || op == OP_ReduceMax || op == OP_ReduceMin;
+	return op == OP_ReduceSum || op == OP_ReduceMean || op == OP_ReduceProd || op == OP_ReduceMax ||
+	       op == OP_ReduceMin;
 }
 
 /* Puts numbers in the place of operand i, if they are not there already. */
@@ -141,7 +142,7 @@ static int reduce_axes(WqNode *n, WqArena *a)
 	return set_numbers(n, 1, count, axes, a);
 }
 
-/* ---- shapes ------------------------------------------------------------------------------------------------------------- */
+/* ---- shapes ---------------------------------------------------------------------------------- */
 
 static int number_shape(WqNode *n, WqArena *a)
 {
@@ -178,7 +179,8 @@ static int slice_range(WqNode *n, WqArena *a)
 		int64_t axis = in[2][i] < 0 ? in[2][i] + t->rank : in[2][i], size = t->dim[axis];
 		if (!wq_dim_static(size) || in[3][i] < 1)
 			return 0;
-		int64_t from = in[0][i] < 0 ? in[0][i] + size : in[0][i], to = in[1][i] < 0 ? in[1][i] + size : in[1][i];
+		int64_t from = in[0][i] < 0 ? in[0][i] + size : in[0][i],
+			to = in[1][i] < 0 ? in[1][i] + size : in[1][i];
 		from = from < 0 ? 0 : from > size ? size : from;
 		to = to < from ? from : to > size ? size : to;
 		if (from == 0 && to == size && in[3][i] == 1)
@@ -194,7 +196,7 @@ static int slice_range(WqNode *n, WqArena *a)
 	return changes;
 }
 
-/* ---- Transpose ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Transpose ------------------------------------------------------------------------------- */
 
 static bool moves_nothing(const WqType *t, int rank, const int64_t *perm)
 {
@@ -232,7 +234,7 @@ static int transpose(WqNode *n)
 	return 1;
 }
 
-/* ---- the pass -------------------------------------------------------------------------------------------------------------------- */
+/* ---- the pass -------------------------------------------------------------------------------- */
 
 static int spell(WqGraph *g, void *arena)
 {
@@ -241,7 +243,8 @@ static int spell(WqGraph *g, void *arena)
 		next = n->next;
 		if (!n->n_out || !n->out[0])
 			continue;
-		changes += order(n) + front_axis(n) + reduce_axes(n, arena) + number_shape(n, arena) + slice_range(n, arena);
+		changes += order(n) + front_axis(n) + reduce_axes(n, arena) + number_shape(n, arena) +
+			   slice_range(n, arena);
 		changes += transpose(n);
 	}
 	return changes;

@@ -2,10 +2,10 @@
  *
  * Before: a = Exp(x)   b = Exp(x)   y = Add(a, b)          After: a = Exp(x)   y = Add(a, a)
  *
- * Two nodes are equal when operator, attributes and operands are (the two operands of a commutative operator in any order) and the
- * first stands where the second sees it: before it, in the same graph or one around. Constants are equal by content; two
- * initializers of the model stay apart unless they are small, so that compression and the writer meet both.
- * Impure operators and those with nested graphs are left alone.
+ * Two nodes are equal when operator, attributes and operands are (the two operands of a commutative operator in
+ * any order) and the first stands where the second sees it: before it, in the same graph or one around. Constants
+ * are equal by content; two initializers of the model stay apart unless they are small, so that compression and
+ * the writer meet both. Impure operators and those with nested graphs are left alone.
  * Keeps: every output, bit for bit.
  */
 #include "passes/pass.h"
@@ -55,7 +55,7 @@ static void put(WqArena *a, Table *t, uint64_t hash, WqNode *node, WqValue *cons
 	t->n++;
 }
 
-/* ---- constants ----------------------------------------------------------------------------------------- */
+/* ---- constants ------------------------------------------------------------------------------- */
 
 static uint64_t hash_const(const WqTensor *t)
 {
@@ -99,7 +99,7 @@ static void merge_constants(Cse *x, WqNode *n)
 	}
 }
 
-/* ---- nodes ---------------------------------------------------------------------------------------------- */
+/* ---- nodes ----------------------------------------------------------------------------------- */
 
 /* Attributes in any order: hashes are added. */
 static uint64_t hash_attr(const WqAttr *a)
@@ -182,7 +182,8 @@ static bool same_node(const WqNode *a, const WqNode *b)
 	return n == k;
 }
 
-/* Every result of b that is there must be in a, and of the same type: a size that only running tells has another symbol. */
+/* Every result of b that is there must be in a, and of the same type: a size that only running tells has another
+ * symbol. */
 static bool covers(const WqNode *a, const WqNode *b)
 {
 	for (int i = 0; i < b->n_out; i++)

@@ -2,9 +2,9 @@
  *
  * Before: y, i = MaxPool(x)   z = Exp(y)   return y        After: y = MaxPool(x)   return y
  *
- * Works in nested graphs too. Results that nothing uses become absent; an If loses results (and its branches outputs) that nothing
- * uses; a Loop loses scanned results, and carried values that only carry themselves.
- * A node whose result has a size that a Dims node asks for stays: the run learns the size from it.
+ * Works in nested graphs too. Results that nothing uses become absent; an If loses results (and its branches
+ * outputs) that nothing uses; a Loop loses scanned results, and carried values that only carry themselves. A node
+ * whose result has a size that a Dims node asks for stays: the run learns the size from it.
  * Keeps: every output, bit for bit.
  */
 #include "passes/pass.h"
@@ -17,7 +17,7 @@ typedef struct Dce {
 	int changes;
 } Dce;
 
-/* ---- symbols ---------------------------------------------------------------------------------------- */
+/* ---- symbols --------------------------------------------------------------------------------- */
 
 static void need_dim(Dce *x, WqDim d)
 {
@@ -73,7 +73,7 @@ static bool wanted(const Dce *x, const WqNode *n, int i)
 	return n->out[i] && (wq_value_num_uses(n->out[i]) || binds_needed(x, n, n->out[i]));
 }
 
-/* ---- nested graphs ------------------------------------------------------------------------------------ */
+/* ---- nested graphs --------------------------------------------------------------------------- */
 
 static void drop_at(void *v, int *n, int i, size_t size)
 {
@@ -102,8 +102,8 @@ static void shrink_if(Dce *x, WqNode *n)
 		}
 }
 
-/* Is the body's input in[2+i] used for nothing but output i+1, through nodes that feed nothing else? A chain is followed by dce's own
- * later rounds; here the value must go straight through or not be used at all. */
+/* Is the body's input in[2+i] used for nothing but output i+1, through nodes that feed nothing else? A chain is
+ * followed by dce's own later rounds; here the value must go straight through or not be used at all. */
 static bool idle(const WqGraph *g, int i)
 {
 	const WqValue *in = g->inputs.v[2 + i];
@@ -141,7 +141,7 @@ static void shrink_loop(Dce *x, WqNode *n)
 	}
 }
 
-/* ---- the pass ------------------------------------------------------------------------------------------ */
+/* ---- the pass -------------------------------------------------------------------------------- */
 
 static void clean_graph(Dce *x, WqGraph *g);
 

@@ -3,8 +3,9 @@
  * Before: c = Add(c1, c2)   y = Mul(x, c)                  After: y = Mul(x, c)
  * Before: y = If(true) {a = Exp(x); return a} {..}         After: a = Exp(x)
  *
- * The module's folder evaluates (and declines what would grow: see engine/fold.c); a result above the option `limit` bytes is not
- * tried. A value whose elements are known expressions, all of them numbers, becomes a constant too.
+ * The module's folder evaluates (and declines what would grow: see engine/fold.c); a result above the option
+ * `limit` bytes is not tried. A value whose elements are known expressions, all of them numbers, becomes a
+ * constant too.
  * Keeps: every output, bit for bit.
  */
 #include "passes/pass.h"
@@ -83,7 +84,7 @@ static bool fold_known(WqNode *n)
 	return true;
 }
 
-/* ---- If ----------------------------------------------------------------------------------------------------- */
+/* ---- If -------------------------------------------------------------------------------------- */
 
 /* The branch must give what the If's type says: users rely on it. */
 static bool same_types(const WqNode *n, const WqGraph *body)
@@ -114,7 +115,7 @@ static bool take_branch(WqNode *n)
 	return true;
 }
 
-/* ---- the pass ------------------------------------------------------------------------------------------------ */
+/* ---- the pass -------------------------------------------------------------------------------- */
 
 static void fold_graph(Fold *x, WqGraph *g)
 {

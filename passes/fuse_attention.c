@@ -3,11 +3,12 @@
  * Before: t = Transpose(k)  s = MatMul(q, t)  a = Mul(s, c)  b = Add(a, mask)  p = Softmax(b)  y = MatMul(p, v)
  * After:  y = Attention{scale=c}(q, k, v, mask)
  *
- * Walks up from MatMul(Softmax(..), v): casts between float types; masks added, several too; Where(allowed, s, -inf) and its
- * negation; a soft cap c * tanh(s / c); scale factors on the scores, on q, on k, before or after k's transposition. Heads that are
- * repeated for grouped queries (Expand of an inserted axis) are read where they were. Tensors of three axes get a second one of
- * size 1. A mask that only hides later keys (constant, or LessOrEqual of two ranges) becomes causal=1.
- * Nothing in between may have another use. A row that is masked altogether by -inf gives zeros, not NaN.
+ * Walks up from MatMul(Softmax(..), v): casts between float types; masks added, several too; Where(allowed, s,
+ * -inf) and its negation; a soft cap c * tanh(s / c); scale factors on the scores, on q, on k, before or after k's
+ * transposition. Heads that are repeated for grouped queries (Expand of an inserted axis) are read where they
+ * were. Tensors of three axes get a second one of size 1. A mask that only hides later keys (constant, or
+ * LessOrEqual of two ranges) becomes causal=1. Nothing in between may have another use. A row that is masked
+ * altogether by -inf gives zeros, not NaN.
  * Keeps: results to rounding.
  */
 #include "passes/pass.h"
@@ -30,7 +31,7 @@ typedef struct Scores { /* what stands between Softmax and q*k */
 
 static bool only_use(const WqValue *v) { return wq_value_num_uses(v) == 1; }
 
-/* ---- walking up --------------------------------------------------------------------------------------------- */
+/* ---- walking up ------------------------------------------------------------------------------ */
 
 static bool number(const WqValue *v, double *x) { return wq_value_const_f(v, x); }
 
@@ -51,7 +52,8 @@ static WqValue *unscaled(WqValue *v, double *by)
 static WqValue *uncast(WqValue *v)
 {
 	WqNode *n = wq_def(v, OP_Cast);
-	if (!n || !only_use(v) || !wq_dtype_in(v->type.dtype, WQ_M_FLOAT) || !wq_dtype_in(n->in[0]->type.dtype, WQ_M_FLOAT))
+	if (!n || !only_use(v) || !wq_dtype_in(v->type.dtype, WQ_M_FLOAT) ||
+	    !wq_dtype_in(n->in[0]->type.dtype, WQ_M_FLOAT))
 		return v;
 	return n->in[0];
 }
@@ -62,7 +64,8 @@ static WqValue *uncapped(WqValue *v, Scores *s)
 	double out, in;
 	WqValue *t = unscaled(v, &out), *u;
 	WqNode *tanh = t ? wq_def(t, OP_Tanh) : NULL;
-	if (!tanh || !only_use(t) || !only_use(tanh->in[0]) || !(u = unscaled(tanh->in[0], &in)) || fabs(out * in - 1) > 1e-5 || out < 0)
+	if (!tanh || !only_use(t) || !only_use(tanh->in[0]) || !(u = unscaled(tanh->in[0], &in)) ||
+	    fabs(out * in - 1) > 1e-5 || out < 0)
 		return NULL;
 	s->softcap = out;
 	return u;
@@ -78,7 +81,8 @@ static bool leads_to_product(const WqValue *v, int depth)
 	if (n->op == OP_Where)
 		return leads_to_product(n->in[1], depth + 1) || leads_to_product(n->in[2], depth + 1);
 	bool pass = n->op == OP_Add || n->op == OP_Mul || n->op == OP_Div || n->op == OP_Tanh || n->op == OP_Cast;
-	return pass && (leads_to_product(n->in[0], depth + 1) || (n->op == OP_Add && leads_to_product(n->in[1], depth + 1)));
+	return pass &&
+	       (leads_to_product(n->in[0], depth + 1) || (n->op == OP_Add && leads_to_product(n->in[1], depth + 1)));
 }
 
 static bool every_row_sees(WqValue *allowed, bool forbids);
@@ -130,7 +134,8 @@ static bool walk_scores(Scores *s, WqValue *v)
 			up = unmasked(n, s);
 		else if (n->op == OP_Add)
 			up = unbiased(n, s);
-		if (!up || (n->op != OP_Add && n->op != OP_Where && n->op != OP_Cast && !wq_type_same(&up->type, &v->type)))
+		if (!up ||
+		    (n->op != OP_Add && n->op != OP_Where && n->op != OP_Cast && !wq_type_same(&up->type, &v->type)))
 			return false;
 		v = up;
 	}
@@ -149,7 +154,7 @@ static WqValue *strip_scale(Scores *s, WqValue *v)
 	return v;
 }
 
-/* ---- making operands -------------------------------------------------------------------------------------------- */
+/* ---- making operands ------------------------------------------------------------------------- */
 
 static WqValue *reshape(const Scores *s, WqValue *v, int rank, const WqDim *dim)
 {
@@ -186,15 +191,18 @@ static WqValue *swap_last(Scores *s, WqValue *v)
 /* [B,G,T,D] behind [B,G*n,T,D] whose heads are its heads, each n times; else v. */
 static WqValue *unrepeated(WqValue *v)
 {
-	const WqNode *r = wq_def(v, OP_Reshape), *e = r ? wq_def(r->in[0], OP_Expand) : NULL, *u = e ? wq_def(e->in[0], OP_Reshape) : NULL;
+	const WqNode *r = wq_def(v, OP_Reshape), *e = r ? wq_def(r->in[0], OP_Expand) : NULL,
+		     *u = e ? wq_def(e->in[0], OP_Reshape) : NULL;
 	if (!u || u->in[0]->type.rank != 4 || u->out[0]->type.rank != 5 || e->out[0]->type.rank != 5)
 		return v;
-	const WqDim *to = v->type.dim, *wide = e->out[0]->type.dim, *thin = u->out[0]->type.dim, *from = u->in[0]->type.dim;
+	const WqDim *to = v->type.dim, *wide = e->out[0]->type.dim, *thin = u->out[0]->type.dim,
+		    *from = u->in[0]->type.dim;
 	static const int place[] = { 0, 1, 3, 4 };
 	for (int i = 0; i < 4; i++)
 		if (wide[place[i]] != from[i] || thin[place[i]] != from[i] || (i != 1 && to[i] != from[i]))
 			return v;
-	return thin[2] == 1 && wq_dim_static(from[1]) && wq_dim_static(wide[2]) && to[1] == from[1] * wide[2] ? u->in[0] : v;
+	return thin[2] == 1 && wq_dim_static(from[1]) && wq_dim_static(wide[2]) && to[1] == from[1] * wide[2] ? u->in[0]
+													      : v;
 }
 
 /* [N,S,D] -> [N,1,S,D] */
@@ -204,7 +212,7 @@ static WqValue *with_head(const Scores *s, WqValue *v)
 	return v->type.rank == 4 ? v : reshape(s, v, 4, dim);
 }
 
-/* ---- masks ----------------------------------------------------------------------------------------------------------- */
+/* ---- masks ----------------------------------------------------------------------------------- */
 
 /* A boolean or additive constant as "may query i see key j", for the last two axes; -1: neither, or another number. */
 static int sees(const WqTensor *t, int64_t at)
@@ -219,7 +227,8 @@ static bool constant_causal(const WqTensor *t, bool forbids)
 {
 	int r = t->rank;
 	int64_t count = wq_tensor_count(t);
-	if (r < 2 || t->dim[r - 1] != t->dim[r - 2] || t->dim[r - 1] < 2 || count != t->dim[r - 1] * t->dim[r - 1] || t->packed)
+	if (r < 2 || t->dim[r - 1] != t->dim[r - 2] || t->dim[r - 1] < 2 || count != t->dim[r - 1] * t->dim[r - 1] ||
+	    t->packed)
 		return false;
 	for (int64_t i = 0, n = t->dim[r - 1]; i < n; i++)
 		for (int64_t j = 0; j < n; j++)
@@ -264,7 +273,8 @@ static WqValue *unsliced(WqValue *v, bool rows)
 		int64_t axis = wq_tensor_get_i(n->in[3]->data, i);
 		axis += axis < 0 ? rank : 0;
 		bool zero = from->sym && wq_dim_get_const(v->graph->mod, from->sym[i], &start) && start == 0;
-		if (wq_tensor_get_i(n->in[4]->data, i) != 1 || (!zero && (axis == rank - 1 || (axis == rank - 2 && !rows))))
+		if (wq_tensor_get_i(n->in[4]->data, i) != 1 ||
+		    (!zero && (axis == rank - 1 || (axis == rank - 2 && !rows))))
 			return NULL;
 	}
 	return n->in[0];
@@ -367,14 +377,15 @@ static WqValue *one_mask(const Scores *s, int rank)
 	return wq_node_value(wq_node_new(s->root->graph, OP_Where, 3, in), s->root);
 }
 
-/* ---- the pass ---------------------------------------------------------------------------------------------------------- */
+/* ---- the pass -------------------------------------------------------------------------------- */
 
 /* Softmax over the last axis, perhaps cast, perhaps with NaN (a row of -inf) made zero. */
 static WqNode *softmax_of(WqValue *p)
 {
 	double zero;
 	const WqNode *w = wq_def(p, OP_Where), *nan = w ? wq_def(w->in[0], OP_IsNaN) : NULL;
-	if (nan && number(w->in[1], &zero) && zero == 0 && nan->in[0] == w->in[2] && wq_value_num_uses(w->in[2]) == 2 && only_use(w->in[0]))
+	if (nan && number(w->in[1], &zero) && zero == 0 && nan->in[0] == w->in[2] && wq_value_num_uses(w->in[2]) == 2 &&
+	    only_use(w->in[0]))
 		p = w->in[2];
 	else if (uncast(p) != p || only_use(p))
 		p = uncast(p);

@@ -3,8 +3,8 @@
  * Before: a = Div(x, 1.414)  b = Erf(a)  c = Add(b, 1)  d = Mul(x, c)  y = Mul(d, 0.5)
  * After:  y = Gelu(x)
  *
- * Both forms: with erf, and with tanh(0.797 * (x + 0.0447 x^3)), also written as a sigmoid of twice that. Constants may be rounded to
- * five digits, or to the tensor's type. Nothing in between may have another use.
+ * Both forms: with erf, and with tanh(0.797 * (x + 0.0447 x^3)), also written as a sigmoid of twice that.
+ * Constants may be rounded to five digits, or to the tensor's type. Nothing in between may have another use.
  * Keeps: results to rounding.
  */
 #include "passes/match.h"
@@ -27,8 +27,9 @@
 
 /* x * 0.5 * E, in every order of multiplication */
 #define HALVES(E, e, result) \
-	{ "Mul(Mul!(x, " E "), 0.5)", result }, { "Mul(Mul!(x, 0.5), " E ")", result }, { "Mul(x, Mul!(" E ", 0.5))", result }, \
-	{ "Div(Mul!(x, " E "), 2)", result }, { "Mul(Div!(x, 2), " E ")", result }, { "Mul(x, Div!(" E ", 2))", result }, \
+	{ "Mul(Mul!(x, " E "), 0.5)", result }, { "Mul(Mul!(x, 0.5), " E ")", result }, \
+	{ "Mul(x, Mul!(" E ", 0.5))", result }, { "Div(Mul!(x, " E "), 2)", result }, \
+	{ "Mul(Div!(x, 2), " E ")", result }, { "Mul(x, Div!(" E ", 2))", result }, \
 	{ "Mul(x, Add!(Mul!(" e ", 0.5), 0.5))", result }
 
 static const WqRule rules[] = {

@@ -4,10 +4,11 @@
  *         z = Add(Mul(y, scale), bias)
  * After:  z = LayerNormalization{axis, epsilon}(x, scale, bias)
  *
- * RMSNormalization is the same without the mean. Squares as powers or products; division by a root, or multiplication by its
- * reciprocal or by a power of -1/2; the mean over the last axis or the last several; with or without epsilon, scale, bias. A scale or
- * bias joins if it has exactly the normalised axes (after axes of 1). A norm computed in f32 between casts from and to half
- * precision becomes one in half precision, which computes in f32 by itself.
+ * RMSNormalization is the same without the mean. Squares as powers or products; division by a root, or
+ * multiplication by its reciprocal or by a power of -1/2; the mean over the last axis or the last several; with or
+ * without epsilon, scale, bias. A scale or bias joins if it has exactly the normalised axes (after axes of 1). A
+ * norm computed in f32 between casts from and to half precision becomes one in half precision, which computes in
+ * f32 by itself.
  * Keeps: results to rounding.
  */
 #include "passes/match.h"
@@ -54,7 +55,7 @@ static WqValue *normalise(WqMatch *x, WqOp op)
 static WqValue *layer_norm(WqMatch *x) { return normalise(x, OP_LayerNormalization); }
 static WqValue *rms_norm(WqMatch *x) { return normalise(x, OP_RMSNormalization); }
 
-/* ---- scale and bias --------------------------------------------------------------------------------------------- */
+/* ---- scale and bias -------------------------------------------------------------------------- */
 
 /* v with the shape of the normalised axes alone, or NULL if it does not have it. */
 static WqValue *fitted(WqMatch *x, WqValue *v, const WqType *t, int axis)
@@ -89,12 +90,13 @@ static WqValue *join(WqMatch *x, int operand)
 static WqValue *add_scale(WqMatch *x) { return join(x, 1); }
 static WqValue *add_bias(WqMatch *x) { return join(x, 2); }
 
-/* ---- half precision ------------------------------------------------------------------------------------------------ */
+/* ---- half precision -------------------------------------------------------------------------- */
 
 static bool through_f32(WqMatch *x)
 {
 	WqDtype t = wq_m(x, "x")->type.dtype;
-	return (t == WQ_F16 || t == WQ_BF16) && wq_m(x, "n")->type.dtype == WQ_F32 && wq_m_root(x)->out[0]->type.dtype == t;
+	return (t == WQ_F16 || t == WQ_BF16) && wq_m(x, "n")->type.dtype == WQ_F32 &&
+	       wq_m_root(x)->out[0]->type.dtype == t;
 }
 
 static const WqRule rules[] = {

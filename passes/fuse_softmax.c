@@ -3,8 +3,8 @@
  * Before: m = ReduceMax(x, [a])  d = Sub(x, m)  e = Exp(d)  s = ReduceSum(e, [a])  y = Div(e, s)
  * After:  y = Softmax{axis=a}(x)
  *
- * Also without the maximum (where the result is finite, it is the same; where exp overflows, Softmax does not), with the sum's
- * reciprocal, and with reductions that drop the axis and a Reshape that puts it back. One axis.
+ * Also without the maximum (where the result is finite, it is the same; where exp overflows, Softmax does not),
+ * with the sum's reciprocal, and with reductions that drop the axis and a Reshape that puts it back. One axis.
  * Keeps: results to rounding.
  */
 #include "passes/match.h"

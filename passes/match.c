@@ -1,8 +1,8 @@
 /* match.c: rewrite rules as text: parsing, matching, building, the driver. The language is in match.h.
  *
- * A pattern with choices (operand orders, alternatives) is matched by replay: every choice made on the way is written down; after a
- * failure the last one that has another way left takes it, and the match starts over. So a matcher is straight-line code, and a
- * guard that says no sends it on to the next way.
+ * A pattern with choices (operand orders, alternatives) is matched by replay: every choice made on the way is
+ * written down; after a failure the last one that has another way left takes it, and the match starts over. So a
+ * matcher is straight-line code, and a guard that says no sends it on to the next way.
  */
 #include "passes/match.h"
 
@@ -53,7 +53,7 @@ struct WqMatch {
 	int at, fixed; /* choices made in this try; those given from the last */
 };
 
-/* ---- parsing ------------------------------------------------------------------------------------------- */
+/* ---- parsing --------------------------------------------------------------------------------- */
 
 typedef struct Parser {
 	WqArena *a;
@@ -222,7 +222,7 @@ static void parse_rule(WqArena *a, Rule *r, const WqRule *text)
 		r->to = parse_pattern(a, r, text->to);
 }
 
-/* ---- matching -------------------------------------------------------------------------------------------- */
+/* ---- matching -------------------------------------------------------------------------------- */
 
 static int choose(WqMatch *x, int ways)
 {
@@ -374,7 +374,7 @@ static bool match_once(WqMatch *x)
 	return !x->rule->text->when || x->rule->text->when(x);
 }
 
-/* ---- for guards and makers --------------------------------------------------------------------------------- */
+/* ---- for guards and makers ------------------------------------------------------------------- */
 
 WqValue *wq_m(const WqMatch *x, const char *name)
 {
@@ -394,14 +394,17 @@ bool wq_m_num(const WqMatch *x, const char *name, double *v)
 	return c && uniform(c, v);
 }
 
-WqNode *wq_m_node(const WqMatch *x, WqOp op, int n, WqValue *const *in) { return wq_node_new(x->root->graph, op, n, in); }
+WqNode *wq_m_node(const WqMatch *x, WqOp op, int n, WqValue *const *in)
+{
+	return wq_node_new(x->root->graph, op, n, in);
+}
 
 WqValue *wq_m_build(const WqMatch *x, WqOp op, int n, WqValue *const *in)
 {
 	return wq_node_value(wq_m_node(x, op, n, in), x->root);
 }
 
-/* ---- building ------------------------------------------------------------------------------------------------ */
+/* ---- building -------------------------------------------------------------------------------- */
 
 static void set_attr(const WqMatch *x, WqNode *n, const PatAttr *a)
 {
@@ -448,7 +451,7 @@ static WqValue *build(const WqMatch *x, const Pat *p)
 	}
 }
 
-/* ---- the driver ------------------------------------------------------------------------------------------------ */
+/* ---- the driver ------------------------------------------------------------------------------ */
 
 typedef struct Rewrite {
 	const WqPassRun *run;

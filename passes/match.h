@@ -16,10 +16,11 @@
  *
  * Result:   Op(operand, ...), x, $c as bound; 1.5 a scalar of the type of the node replaced; _ an absent operand;
  *           Op{a=1 b=$c *s}(..) attributes: a literal, a bound constant's number, all those of the node named s.
- * What is built is typed by the shape rules and folded on the way. If its type is not that of the node replaced, the rule declines.
+ * What is built is typed by the shape rules and folded on the way. If its type is not that of the node replaced,
+ * the rule declines.
  *
- * A set of rules must end: each rule shrinks the graph or takes it one way towards a canonical form (the file says which). The driver
- * stops with an internal error after more firings than any terminating set needs.
+ * A set of rules must end: each rule shrinks the graph or takes it one way towards a canonical form (the file says
+ * which). The driver stops with an internal error after more firings than any terminating set needs.
  */
 #ifndef WQ_MATCH_H
 #define WQ_MATCH_H
@@ -48,7 +49,8 @@ WqArena *wq_m_arena(const WqMatch *x);
 int64_t wq_m_option(const WqMatch *x, const char *option);      /* of the pass */
 /* Builds before the root, folding: one-result operators without attributes. */
 WqValue *wq_m_build(const WqMatch *x, WqOp op, int n, WqValue *const *in);
-WqNode *wq_m_node(const WqMatch *x, WqOp op, int n, WqValue *const *in); /* set attributes, then wq_node_value(n, wq_m_root(x)) */
+WqNode *wq_m_node(const WqMatch *x, WqOp op, int n,
+		  WqValue *const *in); /* set attributes, then wq_node_value(n, wq_m_root(x)) */
 
 /* What passes share. */
 WqValue *wq_transpose_both(WqNode *outer); /* its operand is a Transpose as well: one that does both (algebra.c) */

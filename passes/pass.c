@@ -48,7 +48,7 @@ void wq_pass_list(WqStr *out)
 		wq_str_printf(out, "  %-15s %s: %s\n", pipelines[i].name, pipelines[i].help, pipelines[i].text);
 }
 
-/* ---- pipelines ------------------------------------------------------------------------------------ */
+/* ---- pipelines ------------------------------------------------------------------------------- */
 
 typedef struct Option { /* as given; absent ones have the schema's default */
 	const char *key, *value;
@@ -83,8 +83,8 @@ static void bad(const Parser *p, const char *fmt, ...)
 	va_end(ap);
 	WqStr list = { .a = p->a };
 	wq_pass_list(&list);
-	wq_fail(WQ_EINPUT, "pipeline \"%.200s\", at %d: %s\npasses and pipelines:\n%s", p->text, (int)(p->s - p->text) + 1, text,
-		list.s);
+	wq_fail(WQ_EINPUT, "pipeline \"%.200s\", at %d: %s\npasses and pipelines:\n%s", p->text,
+		(int)(p->s - p->text) + 1, text, list.s);
 }
 
 static void blanks(Parser *p)
@@ -235,7 +235,7 @@ WqPipeline *wq_pipeline_parse(WqArena *a, const char *text)
 	return l;
 }
 
-/* ---- options, as a pass asks for them ------------------------------------------------------------- */
+/* ---- options, as a pass asks for them -------------------------------------------------------- */
 
 struct WqPassRun {
 	WqArena *tmp;
@@ -267,7 +267,7 @@ int64_t wq_pass_i(const WqPassRun *r, const char *name)
 double wq_pass_f(const WqPassRun *r, const char *name) { return strtod(option(r, name, 'f'), NULL); }
 const char *wq_pass_s(const WqPassRun *r, const char *name) { return option(r, name, 's'); }
 
-/* ---- running ---------------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 static double now(void)
 {

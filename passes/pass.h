@@ -12,7 +12,7 @@
 
 #include "ir/ir.h"
 
-/* ---- writing a pass ----------------------------------------------------------------------------- */
+/* ---- writing a pass -------------------------------------------------------------------------- */
 
 typedef struct WqPassRun WqPassRun; /* one run of a pass: its options, its memory */
 
@@ -30,7 +30,7 @@ const char *wq_pass_s(const WqPassRun *r, const char *option);
 #undef PASS
 #undef PIPELINE
 
-/* ---- running passes (pass.c) ----------------------------------------------------------------------- */
+/* ---- running passes (pass.c) ----------------------------------------------------------------- */
 
 typedef struct WqPassInfo {
 	const char *name;
@@ -66,17 +66,19 @@ typedef struct WqPassLog {
 	void *arg;
 } WqPassLog;
 
-/* Runs it, verifying after every pass: a fault is our mistake, dumps the module and aborts. Returns the number of changes. */
+/* Runs it, verifying after every pass: a fault is our mistake, dumps the module and aborts. Returns the number of
+ * changes. */
 int wq_pipeline_run(WqModule *m, const WqPipeline *p, WqPassLog *log);
 void wq_pass_log_print(const WqPassLog *log, WqStr *out); /* a table: pass, runs, changes, milliseconds */
 /* The common case: parses and runs, with a log of its own. */
 int wq_passes(WqModule *m, const char *pipeline);
 
-/* ---- what passes share (util.c) ---------------------------------------------------------------------- */
+/* ---- what passes share (util.c) -------------------------------------------------------------- */
 
 /* Removes n if nothing uses its results, then what it alone used. Returns the number of nodes removed. */
 int wq_node_prune(WqNode *n);
-/* Takes back what was made after `mark` (NULL: the graph's start) and before `end`, where nothing uses it: a rewrite that did not come off. */
+/* Takes back what was made after `mark` (NULL: the graph's start) and before `end`, where nothing uses it: a
+ * rewrite that did not come off. */
 void wq_nodes_take_back(WqNode *mark, WqNode *end);
 /* Puts `with` in the place of a one-result node and prunes it. A new value takes over the name of the old. */
 void wq_node_replace(WqNode *n, WqValue *with);
@@ -86,7 +88,8 @@ bool wq_used_only_by(const WqValue *v, int n, WqNode *const *nodes);
 bool wq_swaps_exactly(const WqNode *n);
 /* Known to be the same type: two tensors of unknown rank are not. */
 bool wq_type_same(const WqType *a, const WqType *b);
-/* Two constants of equal type and content; content is compared up to `max` bytes, above that data must be the same memory. */
+/* Two constants of equal type and content; content is compared up to `max` bytes, above that data must be the same
+ * memory. */
 bool wq_const_same(const WqValue *a, const WqValue *b, size_t max);
 /* Calls fn for every graph of the module, outer ones first; returns the sum. */
 int wq_each_graph(WqModule *m, int (*fn)(WqGraph *g, void *arg), void *arg);

@@ -2,9 +2,10 @@
  *
  * Before: s = SequenceConstruct(a, b)  t = SequenceInsert(s, c, 0)  y = SequenceAt(t, 1)     After: y = a
  *
- * A known list is a SequenceConstruct with insertions and removals at constant places, or a SplitToSequence of known pieces. Its
- * elements, its length and its concatenation are values without it. Optionals: element, and whether there is one. Where the
- * element's own type says more than the sequence's, the rewrite is left: sizes would change their names.
+ * A known list is a SequenceConstruct with insertions and removals at constant places, or a SplitToSequence of
+ * known pieces. Its elements, its length and its concatenation are values without it. Optionals: element, and
+ * whether there is one. Where the element's own type says more than the sequence's, the rewrite is left: sizes
+ * would change their names.
  * Keeps: every output bit for bit.
  */
 #include "passes/pass.h"
@@ -82,7 +83,8 @@ static WqValue *unsqueezed(WqNode *before, WqValue *v, int axis)
 		return NULL;
 	for (int d = 0; d <= rank; d++)
 		dim[d] = d == axis ? 1 : v->type.dim[d - (d > axis)];
-	WqNode *r = wq_node_new(before->graph, OP_Reshape, 2, (WqValue *[]){ v, wq_dims_before(before, rank + 1, dim) });
+	WqNode *r =
+		wq_node_new(before->graph, OP_Reshape, 2, (WqValue *[]){ v, wq_dims_before(before, rank + 1, dim) });
 	wq_set_i(r, "allowzero", 1);
 	return wq_node_value(r, before);
 }
@@ -102,7 +104,7 @@ static WqValue *concat(WqArena *a, WqNode *n)
 	return wq_node_value(c, n);
 }
 
-/* ---- SplitToSequence: a SequenceConstruct of slices ---------------------------------------------------------------- */
+/* ---- SplitToSequence: a SequenceConstruct of slices ------------------------------------------ */
 
 /* The sizes of the pieces; 0 if they are not known, or too many. */
 static int pieces(const WqNode *n, int64_t size, int64_t *piece)
@@ -137,14 +139,15 @@ static WqValue *split(WqArena *a, WqNode *n)
 	for (int i = 0; i < count; i++) {
 		int64_t to = from + piece[i], ax = axis;
 		WqGraph *g = n->graph;
-		WqValue *in[] = { n->in[0], wq_const_i64s(g, 1, &from), wq_const_i64s(g, 1, &to), wq_const_i64s(g, 1, &ax),
-				  wq_const_i64s(g, 1, &one) };
+		WqValue *in[] = { n->in[0], wq_const_i64s(g, 1, &from), wq_const_i64s(g, 1, &to),
+				  wq_const_i64s(g, 1, &ax), wq_const_i64s(g, 1, &one) };
 		WqValue *v = wq_node_value(wq_node_new(g, OP_Slice, 5, in), n);
 		if (drop) {
 			WqDim dim[WQ_MAX_RANK];
 			for (int d = 0; d + 1 < t->rank; d++)
 				dim[d] = t->dim[d + (d >= axis)];
-			WqNode *r = wq_node_new(g, OP_Reshape, 2, (WqValue *[]){ v, wq_dims_before(n, t->rank - 1, dim) });
+			WqNode *r =
+				wq_node_new(g, OP_Reshape, 2, (WqValue *[]){ v, wq_dims_before(n, t->rank - 1, dim) });
 			wq_set_i(r, "allowzero", 1);
 			v = wq_node_value(r, n);
 		}
@@ -158,7 +161,7 @@ static WqValue *split(WqArena *a, WqNode *n)
 	return c->out[0];
 }
 
-/* ---- optionals, and the pass ---------------------------------------------------------------------------------------------- */
+/* ---- optionals, and the pass ----------------------------------------------------------------- */
 
 static WqValue *get_element(const WqNode *n)
 {

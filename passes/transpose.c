@@ -2,10 +2,10 @@
  *
  * Before: a = Transpose{0,2,3,1}(x)  b = Relu(a)  c = Transpose{0,3,1,2}(b)      After: c = Relu(x)
  *
- * Past elementwise operators (other operands being transposed alike, constants, or single numbers), Softmax, reductions, Concat, Slice,
- * Pad. A Transpose moves only if its result has no other use, or dies with its last; so their number never grows, and each
- * moves down a graph of finite depth. Two in a row are one. A Reshape moves past elementwise operators of one tensor when
- * another Reshape follows.
+ * Past elementwise operators (other operands being transposed alike, constants, or single numbers), Softmax,
+ * reductions, Concat, Slice, Pad. A Transpose moves only if its result has no other use, or dies with its last; so
+ * their number never grows, and each moves down a graph of finite depth. Two in a row are one. A Reshape moves
+ * past elementwise operators of one tensor when another Reshape follows.
  * Keeps: every output bit for bit (a reduction may add in another order: to rounding).
  */
 #include "passes/match.h"
@@ -76,7 +76,8 @@ static WqValue *constant_before(const Move *x, WqValue *c)
 		return NULL;
 	for (int d = 0; d < x->rank; d++)
 		dim[d] = d < extra ? 1 : c->type.dim[d - extra];
-	WqNode *r = wq_node_new(x->n->graph, OP_Reshape, 2, (WqValue *[]){ c, wq_const_i64s(x->n->graph, x->rank, dim) });
+	WqNode *r =
+		wq_node_new(x->n->graph, OP_Reshape, 2, (WqValue *[]){ c, wq_const_i64s(x->n->graph, x->rank, dim) });
 	wq_set_i(r, "allowzero", 1);
 	WqValue *v = permuted(x, wq_node_value(r, x->n), x->inv);
 	return v->data ? v : NULL;
@@ -94,7 +95,7 @@ static WqValue *before(const Move *x, int i)
 	return v->data ? constant_before(x, v) : NULL;
 }
 
-/* ---- what a Transpose may pass: each builds the operator on untransposed operands -------------------------------------- */
+/* ---- what a Transpose may pass: each builds the operator on untransposed operands ------------ */
 
 static WqValue *finish(const Move *x, WqOp op, int n_in, WqValue *const *in)
 {
@@ -135,7 +136,8 @@ static WqValue *along_axis(const Move *x)
 
 static WqValue *concat(const Move *x)
 {
-	for (int i = 0; i < x->n->n_in; i++) /* a single element or broadcast constant is no operand of Concat's shape */
+	for (int i = 0; i < x->n->n_in;
+	     i++) /* a single element or broadcast constant is no operand of Concat's shape */
 		if (!transpose_of(x->n->in[i]) && x->n->in[i]->type.rank != x->rank)
 			return NULL;
 	return along_axis(x);
@@ -271,7 +273,7 @@ static int move_graph(WqGraph *g, void *a)
 	return changes;
 }
 
-/* ---- Reshape past elementwise operators -------------------------------------------------------------------------------- */
+/* ---- Reshape past elementwise operators ------------------------------------------------------ */
 
 static WqValue *reshape_past(WqMatch *x)
 {

@@ -1,7 +1,8 @@
 /* util.c: what passes share. */
 #include "passes/pass.h"
 
-/* Does a result have a size that no operand has? A Dims node may then rely on it, which pass dce knows and nobody else. */
+/* Does a result have a size that no operand has? A Dims node may then rely on it, which pass dce knows and nobody
+ * else. */
 static bool makes_size(const WqNode *n)
 {
 	for (int i = 0; i < n->n_out; i++) {
@@ -9,7 +10,8 @@ static bool makes_size(const WqNode *n)
 		for (int d = 0; t && t->kind == WQ_TENSOR && d < t->rank; d++) {
 			bool found = !wq_dim_is_sym(n->graph->mod, t->dim[d], NULL);
 			for (int k = 0; k < n->n_in && !found; k++)
-				for (int e = 0; n->in[k] && n->in[k]->type.kind == WQ_TENSOR && e < n->in[k]->type.rank; e++)
+				for (int e = 0; n->in[k] && n->in[k]->type.kind == WQ_TENSOR && e < n->in[k]->type.rank;
+				     e++)
 					found |= n->in[k]->type.dim[e] == t->dim[d];
 			if (!found)
 				return true;

@@ -138,7 +138,8 @@ static inline bool same_value(const WqRt *x, const WqRt *y, double tol, WqStr *w
 	int64_t n = wq_tensor_count(&x->t);
 	WqDtype t = x->t.dtype;
 	if (t == WQ_STR || t == WQ_C64 || t == WQ_C128 || (t != WQ_BOOL && !wq_dtype_is_float(t)))
-		return (t == WQ_STR || !memcmp(x->t.data, y->t.data, wq_tensor_bytes(&x->t))) || (wq_str_printf(why, "values differ"), false);
+		return (t == WQ_STR || !memcmp(x->t.data, y->t.data, wq_tensor_bytes(&x->t))) ||
+		       (wq_str_printf(why, "values differ"), false);
 	double unit = t == WQ_F16 ? 1e-3 : t == WQ_BF16 ? 8e-3 : t == WQ_F64 ? 1e-10 : tol, scale = scale_of(&y->t);
 	if (tol > 0 && unit > tol)
 		tol = 4 * unit;

@@ -1,7 +1,8 @@
 /* pass_diff [--const] [--dnnl] DIR|FILE...: every pass on every model, evaluated before and after, must agree.
  *
- * A DIR holds model.onnx (or is the model's file) and, where it has them, test_data_set_0/input_K.pb; other inputs are random. With --const the inputs are compiled
- * in as constants. To the bit for the passes that promise it, to rounding for the others. Models that are refused are counted.
+ * A DIR holds model.onnx (or is the model's file) and, where it has them, test_data_set_0/input_K.pb; other inputs
+ * are random. With --const the inputs are compiled in as constants. To the bit for the passes that promise it, to
+ * rounding for the others. Models that are refused are counted.
  */
 #include "frontend/frontend.h"
 #include "tests/eval.h"

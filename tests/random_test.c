@@ -1,5 +1,6 @@
-/* random_test: random graphs of core operators, evaluated before and after each pass, must agree: to the bit for the passes that
- * promise it, to rounding for the others. random_test [SEED [COUNT]]; a failure prints its seed, the pass, and the graph.
+/* random_test: random graphs of core operators, evaluated before and after each pass, must agree: to the bit for
+ * the passes that promise it, to rounding for the others. random_test [SEED [COUNT]]; a failure prints its seed,
+ * the pass, and the graph.
  */
 #include "tests/eval.h"
 
@@ -137,7 +138,8 @@ static void cast(Gen *x)
 	static const WqDtype to[] = { WQ_F32, WQ_F64, WQ_F32, WQ_I32, WQ_I64, WQ_BOOL, WQ_I8, WQ_U8 };
 	WqValue *v = pick(x, WQ_UNDEF, 0);
 	bool from_float = wq_dtype_is_float(v->type.dtype);
-	WqDtype t = to[below(x, from_float ? (x->smooth ? 3 : 2) : WQ_COUNTOF(to))]; /* float to integer is not defined for all */
+	WqDtype t = to[below(x, from_float ? (x->smooth ? 3 : 2)
+					   : WQ_COUNTOF(to))]; /* float to integer is not defined for all */
 	WqNode *n = node(x, OP_Cast, 1, v);
 	wq_set_i(n, "to", t);
 	finish(x, n);
@@ -190,9 +192,10 @@ static void slice(Gen *x)
 	int64_t axis = below(x, v->type.rank), size = v->type.dim[axis], one = 1;
 	if (size < 1)
 		return;
-	int64_t from = below(x, (int)size), to = below(x, 3) ? size : from + 1, back = axis - (below(x, 2) ? v->type.rank : 0);
-	finish(x, node(x, OP_Slice, 5, v, wq_const_i64s(x->g, 1, &from), wq_const_i64s(x->g, 1, &to), wq_const_i64s(x->g, 1, &back),
-		       wq_const_i64s(x->g, 1, &one)));
+	int64_t from = below(x, (int)size), to = below(x, 3) ? size : from + 1,
+		back = axis - (below(x, 2) ? v->type.rank : 0);
+	finish(x, node(x, OP_Slice, 5, v, wq_const_i64s(x->g, 1, &from), wq_const_i64s(x->g, 1, &to),
+		       wq_const_i64s(x->g, 1, &back), wq_const_i64s(x->g, 1, &one)));
 }
 
 static void concat(Gen *x)
@@ -254,7 +257,9 @@ static void matmul(Gen *x)
 static void conv(Gen *x)
 {
 	WqValue *v = pick(x, WQ_F32, 3);
-	if (!v || v->type.rank != 4 || !wq_type_static(&(WqType){ .kind = WQ_TENSOR, .rank = 3, .dim = { v->type.dim[1], v->type.dim[2], v->type.dim[3] } }))
+	if (!v || v->type.rank != 4 ||
+	    !wq_type_static(&(WqType){
+		    .kind = WQ_TENSOR, .rank = 3, .dim = { v->type.dim[1], v->type.dim[2], v->type.dim[3] } }))
 		return;
 	int64_t k = below(x, 2) + 1, dim[] = { 2, v->type.dim[1], k, k }, pads[] = { 1, 1, 1, 1 };
 	if (v->type.dim[1] < 1 || v->type.dim[2] < 2 || v->type.dim[3] < 2)
@@ -306,8 +311,9 @@ static void branches(Gen *x)
 
 static void grow(Gen *x, int n)
 {
-	static void (*const make[])(Gen *) = { unary,	binary,	 binary, divide,  compare, choose, cast, transpose, reshape, slice,
-					       concat, reduce, softmax, expand, matmul,  conv,	 unary, transpose, branches };
+	static void (*const make[])(Gen *) = { unary,     binary,  binary, divide,    compare, choose,  cast,
+					       transpose, reshape, slice,  concat,    reduce,  softmax, expand,
+					       matmul,    conv,    unary,  transpose, branches };
 	for (int i = 0; i < n; i++)
 		make[below(x, WQ_COUNTOF(make))](x);
 }
@@ -336,7 +342,7 @@ static WqModule *generate(uint64_t seed, bool smooth)
 	return m;
 }
 
-/* ---- comparing -------------------------------------------------------------------------------------------------- */
+/* ---- comparing ------------------------------------------------------------------------------- */
 
 typedef struct Trial {
 	uint64_t seed;
@@ -397,8 +403,10 @@ static bool agrees(const Trial *t)
 int main(int argc, char **argv)
 {
 	static const char *const exact[] = { "fold", "dce", "cse", "canon", "algebra", "sequence", "clean" };
-	static const char *const rounding[] = { "canon(fast)", "algebra(fast)", "affine", "transpose", "clean,fuse", "opt" };
-	uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1, count = argc > 2 ? strtoull(argv[2], NULL, 10) : 300;
+	static const char *const rounding[] = { "canon(fast)", "algebra(fast)", "affine",
+						"transpose",   "clean,fuse",    "opt" };
+	uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1,
+		 count = argc > 2 ? strtoull(argv[2], NULL, 10) : 300;
 	int failed = 0, ran = 0;
 	for (uint64_t s = first; s < first + count && failed < 3; s++) {
 		for (int i = 0; i < WQ_COUNTOF(exact); i++, ran++)
@@ -406,7 +414,7 @@ int main(int argc, char **argv)
 		for (int i = 0; i < WQ_COUNTOF(rounding); i++, ran++)
 			failed += !agrees(&(Trial){ s, rounding[i], 2e-3 });
 	}
-	printf("seeds %llu to %llu: %d passed, %d failed\n", (unsigned long long)first, (unsigned long long)(first + count - 1), ran - failed,
-	       failed);
+	printf("seeds %llu to %llu: %d passed, %d failed\n", (unsigned long long)first,
+	       (unsigned long long)(first + count - 1), ran - failed, failed);
 	return failed != 0;
 }

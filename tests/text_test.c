@@ -7,7 +7,8 @@
  *   --
  *   graph (x: f32[2]) { ... }     what the passes make of it; or "error: ..." with a part of the message
  *
- * Values that the passes made are called new1, new2... in the order of the text. Both graphs are also evaluated on random data and must agree. -u rewrites what is expected.
+ * Values that the passes made are called new1, new2... in the order of the text. Both graphs are also evaluated on
+ * random data and must agree. -u rewrites what is expected.
  */
 #include "tests/eval.h"
 
@@ -78,7 +79,8 @@ static bool in_word(int c) { return isalnum(c) || c == '_' || c == '.' || c == '
 static size_t fresh_name(const char *text, const char *s)
 {
 	size_t n = 1 + strspn(s + 1, "0123456789");
-	bool word = *s == 'v' && n > 1 && (s == text || !in_word((unsigned char)s[-1])) && !in_word((unsigned char)s[n]);
+	bool word =
+		*s == 'v' && n > 1 && (s == text || !in_word((unsigned char)s[-1])) && !in_word((unsigned char)s[n]);
 	return word ? n : 0;
 }
 
