@@ -46,7 +46,7 @@ static void bench(const char *dir, int runs, int threads, const char *pipeline)
 {
 	WqArena *a = wq_arena_new();
 	OnnxModel *model = onnx_open(wq_sprintf(a, "%s/model.onnx", dir));
-	WqModule *m = onnx_import(model, &(ImportOptions){ 0 });
+	WqModule *m = onnx_import(model, &(ImportOptions){ .fold = wq_engine_fold });
 	if (*pipeline)
 		wq_passes(m, pipeline);
 	WqEngine *e = wq_engine_new(m, &(WqEngineOptions){ .threads = threads, .profile = true });

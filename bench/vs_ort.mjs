@@ -1,6 +1,6 @@
 // Evaluation on one thread against ONNX Runtime's, in turn: medians and their ratio.
 //   npm install --ignore-scripts onnxruntime-node@1.30.0      (in a directory of its own; run this from there)
-//   node vs_ort.mjs ENGINE_BENCH DIR...                       (DIR/model.onnx, DIR/test_data_set_0/input_K.pb)
+//   [PIPELINE=opt] node vs_ort.mjs ENGINE_BENCH DIR...                       (DIR/model.onnx, DIR/test_data_set_0/input_K.pb)
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
@@ -62,7 +62,7 @@ for (const dir of dirs) {
 			await s.run(feeds);
 			theirs.push(Number(process.hrtime.bigint() - begin) / 1e6);
 		}
-		const out = execFileSync(bench, [dir, String(RUNS), '1'], { stdio: ['ignore', 'pipe', 'ignore'] });
+		const out = execFileSync(bench, [dir, String(RUNS), '1', process.env.PIPELINE ?? ''], { stdio: ['ignore', 'pipe', 'ignore'] });
 		ours.push(JSON.parse(out).median);
 	}
 	const o = median(ours), t = median(theirs);
