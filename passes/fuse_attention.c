@@ -6,9 +6,10 @@
  * Walks up from MatMul(Softmax(..), v): casts between float types; masks added, several too; Where(allowed, s,
  * -inf) and its negation; a soft cap c * tanh(s / c); scale factors on the scores, on q, on k, before or after k's
  * transposition. Heads that are repeated for grouped queries (Expand of an inserted axis) are read where they
- * were. Tensors of three axes get a second one of size 1. A mask that only hides later keys (constant, or
- * LessOrEqual of two ranges) becomes causal=1. Nothing in between may have another use. A row that is masked
- * altogether by -inf gives zeros, not NaN.
+ * were. Tensors of three axes get a second one of size 1, or batch and heads again where the scores were [B,H,S,T]
+ * between two Reshapes for the sake of a mask. A mask that only hides later keys (constant, or LessOrEqual of two
+ * ranges) becomes causal=1. Nothing in between may have another use. A row that is masked altogether by -inf gives
+ * zeros, not NaN.
  * Keeps: results to rounding.
  */
 #include "passes/pass.h"
@@ -24,6 +25,7 @@ typedef struct Scores { /* what stands between Softmax and q*k */
 	WqValue *allowed;      /* bool, or NULL */
 	bool forbids;          /* `allowed` says the opposite */
 	double scale, softcap;
+	const WqDim *split;    /* batch and heads that [N,S,T] was taken apart into, or NULL */
 } Scores;
 
 /* A score with this much added has no weight beside one without: exporters write -1e4 up to -inf. */
@@ -71,6 +73,20 @@ static WqValue *uncapped(WqValue *v, Scores *s)
 	return u;
 }
 
+/* A Reshape that leaves queries and keys alone. */
+static bool regroups(const WqNode *n)
+{
+	if (n->op != OP_Reshape)
+		return false;
+	const WqType *a = &n->in[0]->type, *b = &n->out[0]->type;
+	if (a->rank < 3 || b->rank < 3 || a->rank + b->rank != 7)
+		return false;
+	for (int d = 1; d <= 2; d++)
+		if (a->dim[a->rank - d] != b->dim[b->rank - d] || b->dim[b->rank - d] == WQ_DIM_UNKNOWN)
+			return false;
+	return true;
+}
+
 static bool leads_to_product(const WqValue *v, int depth)
 {
 	const WqNode *n = v->def;
@@ -80,7 +96,8 @@ static bool leads_to_product(const WqValue *v, int depth)
 		return true;
 	if (n->op == OP_Where)
 		return leads_to_product(n->in[1], depth + 1) || leads_to_product(n->in[2], depth + 1);
-	bool pass = n->op == OP_Add || n->op == OP_Mul || n->op == OP_Div || n->op == OP_Tanh || n->op == OP_Cast;
+	bool pass = n->op == OP_Add || n->op == OP_Mul || n->op == OP_Div || n->op == OP_Tanh || n->op == OP_Cast ||
+		    regroups(n);
 	return pass &&
 	       (leads_to_product(n->in[0], depth + 1) || (n->op == OP_Add && leads_to_product(n->in[1], depth + 1)));
 }
@@ -92,7 +109,7 @@ static WqValue *unmasked(const WqNode *n, Scores *s)
 {
 	double c;
 	bool forbids = number(n->in[1], &c);
-	if (s->allowed || (!forbids && !number(n->in[2], &c)))
+	if (s->allowed || s->split || (!forbids && !number(n->in[2], &c)))
 		return NULL;
 	if (!(c == -INFINITY || (c <= NEVER && every_row_sees(n->in[0], forbids))))
 		return NULL;
@@ -104,10 +121,30 @@ static WqValue *unmasked(const WqNode *n, Scores *s)
 static WqValue *unbiased(const WqNode *n, Scores *s)
 {
 	int scores = leads_to_product(n->in[0], 0) ? 0 : 1;
-	if (s->n_mask == WQ_COUNTOF(s->mask) || s->scale != 1 || s->softcap)
+	if (s->n_mask == WQ_COUNTOF(s->mask) || s->split || s->scale != 1 || s->softcap)
 		return NULL;
 	s->mask[s->n_mask++] = n->in[!scores];
 	return n->in[scores];
+}
+
+/* Scores [N,S,T] that were [B,H,S,T] while masks came in: from the Reshape back to [N,S,T] up to the operand of the first. */
+static WqValue *unsplit(const WqNode *merge, Scores *s)
+{
+	const WqType *type = &merge->in[0]->type;
+	WqValue *v = merge->in[0];
+	if (!regroups(merge) || type->rank != 4 || s->split || s->n_mask || s->allowed)
+		return NULL;
+	if (merge->out[0]->type.dim[0] == WQ_DIM_UNKNOWN)
+		return NULL;
+	while (v && v->def && !v->index && only_use(v) && wq_type_same(&v->type, type)) {
+		const WqNode *n = v->def;
+		if (n->op == OP_Reshape) {
+			s->split = type->dim;
+			return wq_type_same(&n->in[0]->type, &merge->out[0]->type) ? n->in[0] : NULL;
+		}
+		v = n->op == OP_Add ? unbiased(n, s) : n->op == OP_Where ? unmasked(n, s) : NULL;
+	}
+	return NULL;
 }
 
 /* From the operand of Softmax up to the product of q and k. */
@@ -132,6 +169,8 @@ static bool walk_scores(Scores *s, WqValue *v)
 			s->scale *= by;
 		else if (n->op == OP_Where && s->scale == 1 && !s->softcap)
 			up = unmasked(n, s);
+		else if (n->op == OP_Reshape && s->scale == 1 && !s->softcap)
+			up = unsplit(n, s);
 		else if (n->op == OP_Add)
 			up = unbiased(n, s);
 		if (!up ||
@@ -205,10 +244,11 @@ static WqValue *unrepeated(WqValue *v)
 													      : v;
 }
 
-/* [N,S,D] -> [N,1,S,D] */
+/* [N,S,D] -> [N,1,S,D], or [B,H,S,D] */
 static WqValue *with_head(const Scores *s, WqValue *v)
 {
-	WqDim dim[] = { v->type.dim[0], 1, v->type.dim[1], v->type.dim[2] };
+	const WqDim *split = s->split, *of = v->type.dim;
+	WqDim dim[] = { split ? split[0] : of[0], split ? split[1] : 1, of[1], of[2] };
 	return v->type.rank == 4 ? v : reshape(s, v, 4, dim);
 }
 
@@ -347,7 +387,7 @@ static bool take_causal(Scores *s)
 /* [N,S,T] -> [N,1,S,T], where scores had three axes. */
 static WqValue *mask_with_head(const Scores *s, WqValue *v, int rank)
 {
-	return v && rank == 3 && v->type.rank == 3 ? with_head(s, v) : v;
+	return v && rank == 3 && !s->split && v->type.rank == 3 ? with_head(s, v) : v;
 }
 
 static WqValue *build2(const Scores *s, WqOp op, WqValue *a, WqValue *b)
@@ -420,6 +460,12 @@ static bool mask_fits(const Scores *s, const WqValue *m)
 	return m->type.rank >= 0 && m->type.rank <= 4;
 }
 
+/* What is taken apart must have been put together: q, k and v each have the scores' N. */
+static bool splits(const Scores *s, WqDim n)
+{
+	return !s->split || (s->q->type.dim[0] == n && s->k->type.dim[0] == n && s->v->type.dim[0] == n);
+}
+
 static WqValue *attention(Scores *s, int rank)
 {
 	s->q = with_head(s, strip_scale(s, s->q));
@@ -453,7 +499,7 @@ static bool fuse(WqNode *root, WqArena *a)
 	if (!softmax || !walk_scores(&s, softmax->in[0]))
 		return false;
 	int rank = softmax->out[0]->type.rank;
-	if (!same_rank(&s, rank))
+	if (!same_rank(&s, rank) || !splits(&s, softmax->out[0]->type.dim[0]))
 		return false;
 	WqNode *mark = root->prev;
 	root->graph->mod->where = root->name;

@@ -379,3 +379,115 @@ graph (q: f32[1,2,2,4], k: f32[1,2,2,4], v: f32[1,2,2,4], m1: f32[2,2], m2: f32[
   y: f32[1,2,2,4] = Attention(q, k, v, new3) <scale=1>
   return y
 }
+
+== batch and heads in one axis, apart for a mask
+graph (q: f32[6,4,8], k: f32[6,5,8], v: f32[6,5,7], m: f32[2,1,1,5], b: f32[3,4,5]) {
+  four: i64[4] = Dims() <dims=[2,3,4,5]>
+  three: i64[3] = Dims() <dims=[6,4,5]>
+  t: f32[6,8,5] = Transpose(k) <perm=[0,2,1]>
+  s: f32[6,4,5] = MatMul(q, t)
+  w: f32[2,3,4,5] = Reshape(s, four)
+  x: f32[2,3,4,5] = Add(w, m)
+  z: f32[2,3,4,5] = Add(b, x)
+  u: f32[6,4,5] = Reshape(z, three)
+  p: f32[6,4,5] = Softmax(u)
+  y: f32[6,4,7] = MatMul(p, v)
+  return y
+}
+--
+const new1: i64[4] = {2, 3, 4, 8}
+const new2: i64[4] = {2, 3, 5, 8}
+const new3: i64[4] = {2, 3, 5, 7}
+const new4: i64[3] = {6, 4, 7}
+graph (q: f32[6,4,8], k: f32[6,5,8], v: f32[6,5,7], m: f32[2,1,1,5], b: f32[3,4,5]) {
+  new5: f32[2,3,4,8] = Reshape(q, new1) <allowzero=1>
+  new6: f32[2,3,5,8] = Reshape(k, new2) <allowzero=1>
+  new7: f32[2,3,5,7] = Reshape(v, new3) <allowzero=1>
+  new8: f32[2,3,4,5] = Add(b, m)
+  new9: f32[2,3,4,7] = Attention(new5, new6, new7, new8) <scale=1>
+  y: f32[6,4,7] = Reshape(new9, new4) <allowzero=1>
+  return y
+}
+
+== batch and heads in one axis, masked before as well: stays
+graph (q: f32[6,4,8], k: f32[6,5,8], v: f32[6,5,7], m: f32[2,1,1,5], b: f32[6,4,5]) {
+  four: i64[4] = Dims() <dims=[2,3,4,5]>
+  three: i64[3] = Dims() <dims=[6,4,5]>
+  t: f32[6,8,5] = Transpose(k) <perm=[0,2,1]>
+  s: f32[6,4,5] = MatMul(q, t)
+  c: f32[6,4,5] = Add(s, b)
+  w: f32[2,3,4,5] = Reshape(c, four)
+  x: f32[2,3,4,5] = Add(w, m)
+  u: f32[6,4,5] = Reshape(x, three)
+  p: f32[6,4,5] = Softmax(u)
+  y: f32[6,4,7] = MatMul(p, v)
+  return y
+}
+--
+graph (q: f32[6,4,8], k: f32[6,5,8], v: f32[6,5,7], m: f32[2,1,1,5], b: f32[6,4,5]) {
+  four: i64[4] = Dims() <dims=[2, 3, 4, 5]>
+  three: i64[3] = Dims() <dims=[6, 4, 5]>
+  t: f32[6,8,5] = Transpose(k) <perm=[0, 2, 1]>
+  s: f32[6,4,5] = MatMul(q, t)
+  c: f32[6,4,5] = Add(s, b)
+  w: f32[2,3,4,5] = Reshape(c, four)
+  x: f32[2,3,4,5] = Add(w, m)
+  u: f32[6,4,5] = Reshape(x, three)
+  p: f32[6,4,5] = Softmax(u)
+  y: f32[6,4,7] = MatMul(p, v)
+  return y
+}
+
+== one set of scores for all heads, apart for a mask: stays
+graph (q: f32[1,4,8], k: f32[1,5,8], v: f32[6,5,7], m: f32[1,1,1,5]) {
+  four: i64[4] = Dims() <dims=[1,1,4,5]>
+  three: i64[3] = Dims() <dims=[1,4,5]>
+  t: f32[1,8,5] = Transpose(k) <perm=[0,2,1]>
+  s: f32[1,4,5] = MatMul(q, t)
+  w: f32[1,1,4,5] = Reshape(s, four)
+  x: f32[1,1,4,5] = Add(w, m)
+  u: f32[1,4,5] = Reshape(x, three)
+  p: f32[1,4,5] = Softmax(u)
+  y: f32[6,4,7] = MatMul(p, v)
+  return y
+}
+--
+graph (q: f32[1,4,8], k: f32[1,5,8], v: f32[6,5,7], m: f32[1,1,1,5]) {
+  four: i64[4] = Dims() <dims=[1, 1, 4, 5]>
+  three: i64[3] = Dims() <dims=[1, 4, 5]>
+  t: f32[1,8,5] = Transpose(k) <perm=[0, 2, 1]>
+  s: f32[1,4,5] = MatMul(q, t)
+  w: f32[1,1,4,5] = Reshape(s, four)
+  x: f32[1,1,4,5] = Add(w, m)
+  u: f32[1,4,5] = Reshape(x, three)
+  p: f32[1,4,5] = Softmax(u)
+  y: f32[6,4,7] = MatMul(p, v)
+  return y
+}
+
+== queries and keys regrouped as well: stays
+graph (q: f32[6,4,8], k: f32[6,4,8], v: f32[12,2,7], m: f32[2,3,4,4]) {
+  four: i64[4] = Dims() <dims=[2,3,4,4]>
+  three: i64[3] = Dims() <dims=[12,4,2]>
+  t: f32[6,8,4] = Transpose(k) <perm=[0,2,1]>
+  s: f32[6,4,4] = MatMul(q, t)
+  w: f32[2,3,4,4] = Reshape(s, four)
+  x: f32[2,3,4,4] = Add(w, m)
+  u: f32[12,4,2] = Reshape(x, three)
+  p: f32[12,4,2] = Softmax(u)
+  y: f32[12,4,7] = MatMul(p, v)
+  return y
+}
+--
+graph (q: f32[6,4,8], k: f32[6,4,8], v: f32[12,2,7], m: f32[2,3,4,4]) {
+  four: i64[4] = Dims() <dims=[2, 3, 4, 4]>
+  three: i64[3] = Dims() <dims=[12, 4, 2]>
+  t: f32[6,8,4] = Transpose(k) <perm=[0, 2, 1]>
+  s: f32[6,4,4] = MatMul(q, t)
+  w: f32[2,3,4,4] = Reshape(s, four)
+  x: f32[2,3,4,4] = Add(w, m)
+  u: f32[12,4,2] = Reshape(x, three)
+  p: f32[12,4,2] = Softmax(u)
+  y: f32[12,4,7] = MatMul(p, v)
+  return y
+}
