@@ -247,7 +247,8 @@ static bool flatten(WqMatch *x, const WqNode *root, int axis, Values *in)
 			continue;
 		}
 		int used = join(x, n, axis, *i, &v);
-		bool inner = used == 1 && wq_def(v, OP_Concat) && absorber(v, axis) == n;
+		const WqNode *c = used == 1 ? wq_def(v, OP_Concat) : NULL;
+		bool inner = c && wq_axis_of(c, v->type.rank) == axis && absorber(v, axis) == n;
 		bool empty = v->type.rank > axis && v->type.dim[axis] == 0 && n->n_in > 1;
 		*i += used;
 		shorter |= used > 1 || inner || empty;

@@ -493,3 +493,16 @@ graph (x: f32[2]) {
 graph (x: f32[2]) {
   return a=x
 }
+
+== a Concat along another axis inside a Concat: stays
+graph (x: f32[2,4], y: f32[2,3], z: f32[1,7]) {
+  w: f32[2,7] = Concat(x, y) <axis=1>
+  v: f32[3,7] = Concat(z, w) <axis=0>
+  return v
+}
+--
+graph (x: f32[2,4], y: f32[2,3], z: f32[1,7]) {
+  w: f32[2,7] = Concat(x, y) <axis=1>
+  v: f32[3,7] = Concat(z, w) <axis=0>
+  return v
+}
