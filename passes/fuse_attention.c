@@ -127,7 +127,8 @@ static WqValue *unbiased(const WqNode *n, Scores *s)
 	return n->in[scores];
 }
 
-/* Scores [N,S,T] that were [B,H,S,T] while masks came in: from the Reshape back to [N,S,T] up to the operand of the first. */
+/* Scores [N,S,T] that were [B,H,S,T] while masks came in: from the Reshape back to [N,S,T] up to what the first one
+ * took. */
 static WqValue *unsplit(const WqNode *merge, Scores *s)
 {
 	const WqType *type = &merge->in[0]->type;
@@ -343,9 +344,26 @@ static bool is_causal(WqValue *v, bool forbids)
 	return !forbids && range_causal(v);
 }
 
+/* LessOrEqual(j, past + i): the first key is open to every query, however many keys the cache holds. */
+static bool first_key_open(const WqValue *v)
+{
+	const WqNode *n = wq_def(v, OP_LessOrEqual), *r = n ? wq_def(n->in[1], OP_Reshape) : NULL;
+	const WqNode *rows = n ? wq_def(r ? r->in[0] : n->in[1], OP_Range) : NULL;
+	WqDim keys;
+	double step;
+	if (!rows || counts_along(n->in[0], &keys) != 1 || !number(rows->in[2], &step) || step < 0)
+		return false;
+	const WqDim *from = rows->in[0]->sym;
+	double start;
+	return number(rows->in[0], &start) ? start >= 0 : from && wq_dim_lo(v->graph->mod, *from) >= 0;
+}
+
 static bool every_row_sees(WqValue *allowed, bool forbids)
 {
-	if (is_causal(allowed, forbids))
+	const WqNode *no = wq_def(allowed, OP_Not);
+	if (no)
+		return every_row_sees(no->in[0], !forbids);
+	if (is_causal(allowed, forbids) || (!forbids && first_key_open(allowed)))
 		return true;
 	bool sliced = false; /* then only the first key is sure to be there */
 	for (WqValue *of; (of = unsliced(allowed, true)); allowed = of)

@@ -491,3 +491,92 @@ graph (q: f32[6,4,8], k: f32[6,4,8], v: f32[12,2,7], m: f32[2,3,4,4]) {
   y: f32[12,4,7] = MatMul(p, v)
   return y
 }
+
+== a cache before the queries, a finite mask
+sym P in [0, 100]
+sym T in [0, 100]
+const zero: i64[] = {0}
+const one: i64[] = {1}
+const far: i64[] = {-1}
+const never: f32[] = {-10000}
+graph (q: f32[1,2,T,4], k: f32[1,2,P+T,4], v: f32[1,2,P+T,4]) {
+  p: i64[] = Dims() <dims=[P], scalar=1>
+  n: i64[] = Dims() <dims=[P+T], scalar=1>
+  js: i64[P+T] = Range(zero, n, one)
+  is: i64[T] = Range(p, n, one)
+  rows: i64[2] = Dims() <dims=[T,1]>
+  i: i64[T,1] = Reshape(is, rows)
+  ok: bool[T,P+T] = LessOrEqual(js, i)
+  t: f32[1,2,4,P+T] = Transpose(k) <perm=[0,1,3,2]>
+  s: f32[1,2,T,P+T] = MatMul(q, t)
+  m: f32[1,2,T,P+T] = Where(ok, s, never)
+  w: f32[1,2,T,P+T] = Softmax(m)
+  y: f32[1,2,T,4] = MatMul(w, v)
+  return y
+}
+--
+sym P in [0, 100]
+sym T in [0, 100]
+const zero: i64[] = {0}
+const one: i64[] = {1}
+graph (q: f32[1,2,T,4], k: f32[1,2,P+T,4], v: f32[1,2,P+T,4]) {
+  p: i64[] = Dims() <dims=[P], scalar=1>
+  n: i64[] = Dims() <dims=[P+T], scalar=1>
+  js: i64[P+T] = Range(zero, n, one)
+  is: i64[T] = Range(p, n, one)
+  rows: i64[2] = Dims() <dims=[T, 1]>
+  i: i64[T,1] = Reshape(is, rows)
+  ok: bool[T,P+T] = LessOrEqual(js, i)
+  y: f32[1,2,T,4] = Attention(q, k, v, ok) <scale=1>
+  return y
+}
+error: Dims node p: the size P is not known
+
+== rows that may begin before the first key, a finite mask: stays
+sym P in [0, 100]
+sym T in [0, 100]
+const zero: i64[] = {0}
+const one: i64[] = {1}
+const far: i64[] = {-1}
+const never: f32[] = {-10000}
+graph (q: f32[1,2,T,4], k: f32[1,2,P+T,4], v: f32[1,2,P+T,4]) {
+  p: i64[] = Dims() <dims=[P], scalar=1>
+  n: i64[] = Dims() <dims=[P+T], scalar=1>
+  js: i64[P+T] = Range(zero, n, one)
+  b: i64[] = Sub(p, one)
+  e: i64[] = Sub(n, one)
+  is: i64[T] = Range(b, e, one)
+  rows: i64[2] = Dims() <dims=[T,1]>
+  i: i64[T,1] = Reshape(is, rows)
+  ok: bool[T,P+T] = LessOrEqual(js, i)
+  t: f32[1,2,4,P+T] = Transpose(k) <perm=[0,1,3,2]>
+  s: f32[1,2,T,P+T] = MatMul(q, t)
+  m: f32[1,2,T,P+T] = Where(ok, s, never)
+  w: f32[1,2,T,P+T] = Softmax(m)
+  y: f32[1,2,T,4] = MatMul(w, v)
+  return y
+}
+--
+sym P in [0, 100]
+sym T in [0, 100]
+const zero: i64[] = {0}
+const one: i64[] = {1}
+const never: f32[] = {-10000}
+graph (q: f32[1,2,T,4], k: f32[1,2,P+T,4], v: f32[1,2,P+T,4]) {
+  p: i64[] = Dims() <dims=[P], scalar=1>
+  n: i64[] = Dims() <dims=[P+T], scalar=1>
+  js: i64[P+T] = Range(zero, n, one)
+  b: i64[] = Sub(p, one)
+  e: i64[] = Sub(n, one)
+  is: i64[T] = Range(b, e, one)
+  rows: i64[2] = Dims() <dims=[T, 1]>
+  i: i64[T,1] = Reshape(is, rows)
+  ok: bool[T,P+T] = LessOrEqual(js, i)
+  t: f32[1,2,4,P+T] = Transpose(k) <perm=[0, 1, 3, 2]>
+  s: f32[1,2,T,P+T] = MatMul(q, t)
+  m: f32[1,2,T,P+T] = Where(ok, s, never)
+  w: f32[1,2,T,P+T] = Softmax(m)
+  y: f32[1,2,T,4] = MatMul(w, v)
+  return y
+}
+error: Dims node p: the size P is not known
