@@ -264,7 +264,8 @@ static void map_strings(Lower *L, WqValue *strings, WqValue *ints)
 {
 	WqValue *x = lo_need(L, 0);
 	bool text = lo_type_of(x) == WQ_STR;
-	lo_out(L, 0, look_up(L, x, text ? strings : ints, text ? ints : strings, default_of(L, text ? WQ_I64 : WQ_STR)));
+	WqValue *otherwise = default_of(L, text ? WQ_I64 : WQ_STR);
+	lo_out(L, 0, look_up(L, x, text ? strings : ints, text ? ints : strings, otherwise));
 }
 
 void lower_LabelEncoder(Lower *L)

@@ -59,8 +59,8 @@ static void set_mode(const Trees *t, Node *n, int mode)
 	}
 }
 
-/* How many steps from the roots to the leaves. A node is looked at again when what is below it is known; meanwhile it is
- * open, as are those above it. */
+/* How many steps from the roots to the leaves. A node is looked at again when what is below it is known; meanwhile it
+ * is open, as are those above it. */
 static int64_t depth_of(const Trees *t)
 {
 	enum { NEW, OPEN, DONE };
@@ -216,9 +216,11 @@ static void check_votes(const Trees *t)
 {
 	if (t->targets < 1 || t->targets > INT32_MAX)
 		lo_bad(t->L, "%lld targets", (long long)t->targets);
-	for (int i = 0; i < t->vote.n; i++)
-		if (t->vote.v[i].target < 0 || t->vote.v[i].target >= t->targets)
-			lo_bad(t->L, "a leaf votes for target %lld of %lld", (long long)t->vote.v[i].target, (long long)t->targets);
+	for (int i = 0; i < t->vote.n; i++) {
+		int64_t target = t->vote.v[i].target;
+		if (target < 0 || target >= t->targets)
+			lo_bad(t->L, "a leaf votes for target %lld of %lld", (long long)target, (long long)t->targets);
+	}
 }
 
 /* Of all trees: t->t [N, targets] */
@@ -264,8 +266,9 @@ static const WqTensor *tensor_attr(Lower *L, const char *attr, int64_t n)
 	WqValue *v = lo_tensor(L, attr);
 	if (!v)
 		return NULL;
-	if (n >= 0 && wq_tensor_count(v->data) != n)
-		lo_bad(L, "%lld elements in %s instead of %lld", (long long)wq_tensor_count(v->data), attr, (long long)n);
+	int64_t count = wq_tensor_count(v->data);
+	if (n >= 0 && count != n)
+		lo_bad(L, "%lld elements in %s instead of %lld", (long long)count, attr, (long long)n);
 	return v->data;
 }
 
@@ -384,8 +387,8 @@ static WqValue *numbers(Lower *L, const char *attr, bool *wide)
 
 static int mode_of(Lower *L, const char *name)
 {
-	static const char *const names[] = { "BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ",
-		[LEAF] = "LEAF" };
+	static const char *const names[] = { "BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ",
+		"BRANCH_NEQ", [LEAF] = "LEAF" };
 	for (int i = 0; i < WQ_COUNTOF(names); i++)
 		if (names[i] && !strcmp(names[i], name))
 			return i;
@@ -403,12 +406,13 @@ static Id *read_ids(Trees *t, int n)
 		ids[i] = (Id){ tree[i], node[i], i };
 	qsort(ids, (size_t)n, sizeof *ids, by_id);
 	for (int i = 0; i < n;) {
+		long long tree_id = ids[i].tree;
 		int64_t root = ids[i].index;
 		int k = i + 1;
-		for (; k < n && ids[k].tree == ids[i].tree; k++) {
+		for (; k < n && ids[k].tree == tree_id; k++) {
 			root = ids[k].index < root ? ids[k].index : root;
 			if (ids[k].node == ids[k - 1].node)
-				lo_bad(t->L, "tree %lld has node %lld twice", (long long)ids[k].tree, (long long)ids[k].node);
+				lo_bad(t->L, "tree %lld has node %lld twice", tree_id, (long long)ids[k].node);
 		}
 		WQ_PUSH(t->L->m->arena, t->root, root);
 		i = k;
@@ -428,8 +432,9 @@ static void read_named_nodes(Trees *t, const Id *ids, int n, const char **modes,
 		int mode = mode_of(L, modes[i]);
 		Node v = { .yes = i, .no = i, .leaf = mode == LEAF };
 		if (!v.leaf) {
-			v = (Node){ .feature = feature[i], .split = wq_tensor_get_f(split, i), .missing = missing && missing[i],
-				.yes = find(t, ids, n, tree[i], yes[i]), .no = find(t, ids, n, tree[i], no[i]) };
+			v = (Node){ .feature = feature[i], .yes = find(t, ids, n, tree[i], yes[i]),
+				.no = find(t, ids, n, tree[i], no[i]), .split = wq_tensor_get_f(split, i),
+				.missing = missing && missing[i] };
 			set_mode(t, &v, mode);
 		}
 		WQ_PUSH(L->m->arena, t->node, v);
@@ -448,7 +453,8 @@ static void read_votes(Trees *t, const Id *ids, int n, const char *prefix, const
 	if (!weight || count[0] != count[1] || count[0] != count[2] || wq_tensor_count(weight) != count[0])
 		lo_bad(L, "the attributes %s_... are not of one length", prefix);
 	for (int i = 0; i < count[0]; i++)
-		WQ_PUSH(L->m->arena, t->vote, ((Vote){ find(t, ids, n, v[0][i], v[1][i]), v[2][i], wq_tensor_get_f(weight, i) }));
+		WQ_PUSH(L->m->arena, t->vote, ((Vote){ .node = find(t, ids, n, v[0][i], v[1][i]), .target = v[2][i],
+			.weight = wq_tensor_get_f(weight, i) }));
 }
 
 /* Everything but targets and aggregate; the input's rows. */
