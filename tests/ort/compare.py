@@ -3,7 +3,7 @@
     compare.py WQCC MODEL.onnx...       onnxruntime-node is found from the current folder
 
 Inputs look like the stored ones of test_data_set_0 beside the model (same shapes, mean, spread and range), or are normal noise of
-the declared shape. Two questions a model: are wqcc's outputs within 1e-4 of each output's range of ONNX Runtime's, and does
+the declared shape (0 and 1 for integers). Two questions a model: are wqcc's outputs within 1e-4 of each output's range of ONNX Runtime's, and does
 ONNX Runtime give the same bits for the model that `-emit onnx` wrote?
 """
 import json
@@ -50,7 +50,8 @@ def make_inputs(path, model, seed):
     made = {}
     for i in inputs_of(model):
         dims = [d.dim_value or 1 for d in i.type.tensor_type.shape.dim]
-        made[i.name] = rng.normal(0, 1, dims).astype(np.float32)
+        dtype = onnx.mapping.TENSOR_TYPE_TO_NP_TYPE[i.type.tensor_type.elem_type]
+        made[i.name] = (rng.normal(0, 1, dims) if dtype.kind == "f" else rng.integers(0, 2, dims)).astype(dtype)
     return made
 
 
