@@ -61,7 +61,7 @@ static WqModule *load_text(wqcc_model *m, const char *path)
 	const char *beside = wq_sprintf(m->arena, "%s.data", path);
 	FILE *f = fopen(beside, "rb");
 	if (f) {
-		fclose(f);
+		(void)fclose(f);
 		data = wq_file_map(m->arena, beside);
 	}
 	WqModule *r = wq_parse(path, (const char *)text.p, text.n, data);

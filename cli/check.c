@@ -313,7 +313,7 @@ static Outcome fork_folder(Check *k, const char *dir, WqStr *msg)
 	int fd[2];
 	if (pipe(fd))
 		wq_fail(WQ_EINPUT, "no pipe for the child process");
-	fflush(stdout);
+	(void)fflush(stdout);
 	pid_t pid = fork();
 	if (pid < 0)
 		wq_fail(WQ_EINPUT, "no process for %s", dir);

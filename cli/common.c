@@ -101,5 +101,5 @@ void progress(const Common *c, int64_t done, int64_t all, const char *what)
 		fprintf(stderr, "\r\033[K");
 	else
 		fprintf(stderr, "\r\033[K%lld/%lld %.60s", (long long)done, (long long)all, what);
-	fflush(stderr);
+	(void)fflush(stderr);
 }

@@ -126,7 +126,7 @@ static void score(Eval *e, RowMetric *row, const wqcc_tensor *got, int64_t from,
 	int64_t count = wq_tensor_count(&out), per = wq_tensor_count(e->y) / e->y->dim[0];
 	int64_t width = row ? (out.rank ? out.dim[out.rank - 1] : 1) : 1;
 	if (count != n * per * width)
-		wq_fail(WQ_EINPUT, "the output '%s' has %lld elements for %lld labels", got->name, (long long)count, (long long)(n * per));
+		wq_fail(WQ_EINPUT, "the output '%s' has %lld elements for %lld labels", got->name, (long long)count, (long long)n * per);
 	for (int64_t i = 0; i < n * per; i++) {
 		int64_t label = row ? wq_tensor_get_i(e->y, from * per + i) : 0;
 		if (row && (label < 0 || label >= width))

@@ -47,7 +47,7 @@ typedef struct Job {
 
 typedef struct Key {
 	int rank[3];
-	bool bias;
+	int bias; /* of an int's size, so that there is no padding: keys are compared as bytes */
 	int64_t dim[3][WQ_MAX_RANK];
 } Key;
 

@@ -22,6 +22,7 @@ const char *wq_dnnl_version(void) { return "none"; }
 static void strides_of(int n, const int64_t *dim, const int *order, int64_t *stride)
 {
 	int64_t step = 1;
+	WQ_ASSERT(n > 0);
 	for (int i = n - 1; i >= 0; i--) {
 		stride[order[i]] = step;
 		step *= dim[order[i]];
@@ -151,7 +152,7 @@ static void cut_windowed(WqCall *c, Prim *p)
 		return;
 	}
 	WqWindow w;
-	int64_t jobs = each / (2 * JOB_WORK) < MAX_JOBS ? each / (2 * JOB_WORK) : MAX_JOBS, rows = y->dim[2];
+	int64_t jobs = each / JOB_WORK / 2 < MAX_JOBS ? each / JOB_WORK / 2 : MAX_JOBS, rows = y->dim[2];
 	if (p->what != CONV || jobs < 2 || rows < 4 * jobs || !window_of(c, c->in[1]->dim + 2, false, &w))
 		return;
 	int64_t n = (rows + jobs - 1) / jobs;

@@ -38,7 +38,7 @@ static int float_text(char *s, size_t n, double v, bool wide)
 		if (digits < 17 && (wide ? strtod(s, NULL) != v : strtof(s, NULL) != (float)v))
 			continue;
 		const char *e = strchr(s, 'e');
-		int before = e ? atoi(e + 1) + 1 : 0; /* the point */
+		int before = e ? (int)strtol(e + 1, NULL, 10) + 1 : 0; /* the point */
 		return before > digits && before <= (wide ? 17 : 9) ? snprintf(s, n, "%.*g", before, v) : len;
 	}
 }

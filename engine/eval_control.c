@@ -42,7 +42,7 @@ static WqRt *stack_new(WqCall *c, const WqTensor *elem, int64_t n)
 static void scan_resize(WqCall *c, Scan *s, const WqTensor *elem, int64_t cap)
 {
 	WqRt *bigger = stack_new(c, elem, cap);
-	if (s->n)
+	if (*s->v)
 		memcpy(bigger->t.data, (*s->v)->t.data, (size_t)s->n * wq_tensor_bytes(elem));
 	wq_rt_unref(*s->v);
 	*s->v = bigger;
@@ -62,6 +62,7 @@ static void scan_add(WqCall *c, Scan *s, const WqRt *v, int64_t trips)
 		scan_resize(c, s, t, cap < trips ? cap : trips);
 	}
 	size_t bytes = wq_tensor_bytes(t);
+	WQ_ASSERT(*s->v);
 	if (bytes)
 		memcpy((char *)(*s->v)->t.data + (size_t)s->n * bytes, t->data, bytes);
 	s->n++;

@@ -32,6 +32,8 @@ static void gather_part(void *arg, int64_t begin, int64_t end)
 		PICK(4)
 		PICK(8)
 		PICK(16)
+	default:
+		break;
 	}
 #undef PICK
 	for (int64_t r = begin; r < end; r++) {

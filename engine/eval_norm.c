@@ -232,7 +232,7 @@ static void normalise(WqCall *c, bool centred)
 	if (count == 0)
 		return;
 	int axis = x->rank ? axis_of(c, x->rank) : 0;
-	Norm s = { .f64 = x->dtype == WQ_F64, .centred = centred, .epsilon = (double)wq_attr_f(c->node, "epsilon") };
+	Norm s = { .f64 = x->dtype == WQ_F64, .centred = centred, .epsilon = wq_attr_f(c->node, "epsilon") };
 	s.n = product(x->dim, axis, x->rank);
 	s.scale = per_element(c, c->n_in > 1 ? c->in[1] : NULL, x, axis, s.n, &s.scale_step);
 	s.bias = per_element(c, c->n_in > 2 ? c->in[2] : NULL, x, axis, s.n, &s.bias_step);

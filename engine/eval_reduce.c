@@ -92,12 +92,21 @@ static Acc identity(const Reduce *r)
 						     [WQ_I64] = INT64_MAX,  [WQ_U8] = UINT8_MAX,  [WQ_U16] = UINT16_MAX,
 						     [WQ_U32] = UINT32_MAX, [WQ_U64] = -1,        [WQ_BOOL] = 1 };
 	bool is_float = r->work <= AS_F64;
-	switch (r->op) {
-	case OP_ReduceProd: return is_float ? (Acc){.f = 1} : (Acc){.i = 1};
-	case OP_ReduceMax: return is_float ? (Acc){.f = -INFINITY} : (Acc){.i = low[r->t]};
-	case OP_ReduceMin: return is_float ? (Acc){.f = INFINITY} : (Acc){.i = high[r->t]};
-	default: return (Acc){0};
+	double f = 0;
+	int64_t i = 0;
+	if (r->op == OP_ReduceProd) {
+		f = 1;
+		i = 1;
+	} else if (r->op == OP_ReduceMax) {
+		f = -INFINITY;
+		i = low[r->t];
+	} else if (r->op == OP_ReduceMin) {
+		f = INFINITY;
+		i = high[r->t];
 	}
+	if (is_float)
+		return (Acc){.f = f};
+	return (Acc){.i = i};
 }
 
 /* ---- rows: sixteen lanes, then the lanes together --------------------------------------------- */

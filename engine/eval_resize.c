@@ -48,7 +48,7 @@ static double place_of(const Resize *r, const Axis *x, int64_t at)
 	case PYTORCH: return x->m == 1 ? 0 : (i + 0.5) / x->scale - 0.5;
 	case ALIGN_CORNERS: return width == 1 ? 0 : i * (n - 1) / (width - 1);
 	case ASYMMETRIC: return i / x->scale;
-	case FOR_NN: return ((double)i + 0.5) / x->scale;
+	case FOR_NN: return (i + 0.5) / x->scale;
 	case CROP:
 		if (x->m == 1)
 			return 0.5 * (x->start + x->end) * (n - 1);
@@ -88,8 +88,9 @@ static void weights_at(const Resize *r, Axis *x, int64_t i)
 	double stretch = r->antialias && x->scale < 1 ? x->scale : 1;
 	int64_t *idx = x->idx + i * x->taps;
 	double *w = x->w + i * x->taps;
+	int before = x->taps / 2 - 1; /* taps left of the place's own */
 	for (int k = 0; k < x->taps; k++) {
-		double p = base + 1 - x->taps / 2 + k;
+		double p = base + (k - before);
 		bool outside = p < 0 || p > (double)(x->n - 1);
 		idx[k] = clamp(p, x->n);
 		w[k] = outside && r->exclude ? 0 : weight(r, (p - at) * stretch);
@@ -355,7 +356,7 @@ void eval_resize(WqCall *c)
 		return;
 	if (!wq_tensor_count(x))
 		wq_call_fail(c, "the operand is empty");
-	if (roi && wq_tensor_count(roi) != 2 * n)
+	if (roi && wq_tensor_count(roi) != 2 * (int64_t)n)
 		wq_call_fail(c, "roi has %lld entries for %d axes", (long long)wq_tensor_count(roi), n);
 	if (r.place == CROP && !roi)
 		wq_call_fail(c, "roi is missing");

@@ -88,8 +88,8 @@ typedef struct Taps {
 /* All neighbours of one place that lie inside. */
 static void place_taps(const Grid *g, const float *coord, Taps *t)
 {
-	int64_t idx[MAX_SPATIAL][4];
-	double w[MAX_SPATIAL][4];
+	int64_t idx[MAX_SPATIAL][4] = { { 0 } };
+	double w[MAX_SPATIAL][4] = { { 0 } };
 	int total = 1;
 	for (int a = 0; a < g->k; a++) {
 		int64_t n = g->x->dim[2 + a];

@@ -34,8 +34,8 @@ static inline int wq_call_axis(const WqCall *c, int rank)
 /* Memory of a call that is too large for c->tmp; gone with it. Contents undefined. */
 void *wq_call_scratch(const WqCall *c, int64_t count, size_t size);
 
-/* Operand i's elements as indices into n entries: negative ones count from the end; fails if one is out of range. In
+/* An operand's elements as indices into n entries: negative ones count from the end; fails if one is out of range. In
  * c->tmp. */
-int64_t *wq_call_indices(const WqCall *c, int i, int64_t n);
+int64_t *wq_call_indices(const WqCall *c, int operand, int64_t n);
 
 #endif

@@ -157,6 +157,7 @@ void wq_parallel(const WqCall *c, int64_t n, int64_t grain, void (*fn)(void *arg
 	if (chunk < grain)
 		chunk = grain;
 	WqError err;
+	err.code = WQ_OK;
 	Loop l = { .fn = fn, .arg = arg, .n = n, .chunk = chunk, .n_chunk = (n + chunk - 1) / chunk, .failed = -1, .err = &err };
 	int threads = c ? c->threads : 1;
 	if (threads > l.n_chunk)

@@ -435,16 +435,16 @@ static void import_model(Importer *im)
 	const Onnx__ModelProto *p = im->model->proto;
 	if (!p->graph)
 		wq_fail(WQ_EINPUT, "the model has no graph");
-	Frame frame = { 0 };
-	Scope scope;
+	Frame *frame = WQ_NEW(im->tmp, Frame);
+	Scope *scope = WQ_NEW(im->tmp, Scope);
 	functions_collect(im);
-	frame.opsets = opsets_collect(im, p->n_opset_import, p->opset_import, "the model");
+	frame->opsets = opsets_collect(im, p->n_opset_import, p->opset_import, "the model");
 	if (!p->n_opset_import && p->ir_version < 3) { /* before there were imports */
 		OnnxOpset *o = WQ_NEW(im->tmp, OnnxOpset);
 		o->version = 1;
-		wq_map_put(frame.opsets, "", o);
+		wq_map_put(frame->opsets, "", o);
 	}
-	im->frame = &frame;
+	im->frame = frame;
 	im->poison = WQ_NEW(im->tmp, WqValue);
 	im->absent = WQ_NEW(im->tmp, WqValue);
 	im->unsupported = wq_map_new(im->tmp);
@@ -454,7 +454,7 @@ static void import_model(Importer *im)
 	im->bare_dims = wq_map_new(im->tmp);
 	im->max_nodes = 100000 + 16 * (int64_t)p->graph->n_node;
 	import_dim_options(im);
-	scope_push(im, &scope, NULL, im->m->main);
+	scope_push(im, scope, NULL, im->m->main);
 	import_main(im, p->graph);
 }
 

@@ -235,7 +235,7 @@ static void add_bias(Lower *L, Dir *d, int i)
 
 static Dir direction(Lower *L, const Cell *c, int i)
 {
-	Dir d = { .c = c, .act = c->act + i * c->n_act, .reverse = c->reverse || i == 1 };
+	Dir d = { .c = c, .act = c->act + (ptrdiff_t)i * c->n_act, .reverse = c->reverse || i == 1 };
 
 	d.late_reset = c->n_gates == 3 && lo_i(L, "linear_before_reset", 0);
 	d.coupled = c->n_gates == 4 && lo_i(L, "input_forget", 0);

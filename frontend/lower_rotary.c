@@ -63,8 +63,8 @@ static void check_half(Lower *L, const Rotary *r, WqDim head)
 		lo_bad(L, "the cosines and sines have different sizes");
 	if (wq_dim_static(dim) && wq_dim_static(half) && (dim % 2 || half != dim / 2))
 		lo_bad(L, "%lld angles for %lld rotated elements", (long long)half, (long long)dim);
-	if (wq_dim_static(head) && wq_dim_static(half) && 2 * half > head)
-		lo_bad(L, "%lld rotated elements in heads of %lld", (long long)(2 * half), (long long)head);
+	if (wq_dim_static(head) && wq_dim_static(half) && half > head / 2)
+		lo_bad(L, "%lld angles for heads of %lld elements", (long long)half, (long long)head);
 }
 
 /* [B,S,heads*D] is rotated as [B,S,heads,D], where the angles are the same for all heads. */

@@ -168,7 +168,8 @@ void lower_SplitToSequence(Lower *L)
 
 void lower_ConcatFromSequence(Lower *L)
 {
-	WqValue *seq = need_sequence(L, 0), *const *v, *parts[KNOWN_MAX];
+	WqValue *seq = need_sequence(L, 0), *parts[KNOWN_MAX] = { NULL };
+	WqValue *const *v;
 	int64_t axis = lo_i(L, "axis", 0);
 	bool stack = lo_i(L, "new_axis", 0);
 	int n;
@@ -205,10 +206,10 @@ static void map_known(Lower *L, const Onnx__GraphProto *gp, int n, WqValue *cons
 		}
 		graph_inline(L, gp, n_in, args, out);
 		for (int k = 0; k < n_out; k++)
-			all[k * n + i] = out[k];
+			all[(size_t)k * n + i] = out[k];
 	}
 	for (int k = 0; k < n_out; k++)
-		lo_out(L, k, sequence_make(L, n, all + k * n, NULL));
+		lo_out(L, k, sequence_make(L, n, all + (size_t)k * n, NULL));
 }
 
 /* A Loop that carries the result sequences. The body is imported before they are made, as it tells their elements'

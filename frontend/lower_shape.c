@@ -394,12 +394,12 @@ static WqValue *tile_at_run_time(Lower *L, WqValue *x, WqValue *repeats)
 	WqValue *shape = shape_of(L, x);
 	WqDim from[WQ_MAX_RANK];
 	for (int i = 0; i < rank; i++) {
-		from[2 * i] = 1;
-		from[2 * i + 1] = x->type.dim[i];
+		from[(ptrdiff_t)2 * i] = 1;
+		from[(ptrdiff_t)2 * i + 1] = x->type.dim[i];
 	}
 	WqValue *pair[2] = { lo_reshape_to(L, repeats, 2, (int64_t[]){ rank, 1 }),
 			     lo_reshape_to(L, shape, 2, (int64_t[]){ rank, 1 }) };
-	WqValue *to = lo_reshape_to(L, lo_concat(L, 1, 2, pair), 1, (int64_t[]){ 2 * rank });
+	WqValue *to = lo_reshape_to(L, lo_concat(L, 1, 2, pair), 1, (int64_t[]){ 2 * (int64_t)rank });
 	WqNode *n = lo_node(L, OP_Reshape, 2, lo2(L, OP_Expand, lo_reshape(L, x, 2 * rank, from), to),
 			    lo2(L, OP_Mul, repeats, shape));
 	wq_set_i(n, "allowzero", 1);

@@ -412,7 +412,7 @@ static bool constant_mel(Lower *L, WqDtype t)
 		if (narrow)
 			edge[i] = (float)edge[i];
 	}
-	double step = narrow ? (float)(((float)edge[1] - (float)edge[0]) / (float)(n + 2)) : (edge[1] - edge[0]) / (n + 2);
+	double step = narrow ? ((float)edge[1] - (float)edge[0]) / (float)(n + 2) : (edge[1] - edge[0]) / (n + 2);
 	double *point = WQ_NEW_N(L->m->arena, double, n + 2);
 	for (int64_t i = 0; i < dim[1] + 2; i++)
 		point[i] = floor((length + 1) * (700 * (pow(10, ((double)i * step + edge[0]) / 2595) - 1)) / rate);

@@ -176,7 +176,7 @@ static void swap_bytes(uint8_t *p, size_t n, size_t size)
 /* First index fastest -> last index fastest. */
 static void from_fortran(const WqTensor *t, const uint8_t *from, uint8_t *to, size_t size)
 {
-	int64_t count = wq_tensor_count(t), index[WQ_MAX_RANK] = { 0 }, place = 0, stride[WQ_MAX_RANK];
+	int64_t count = wq_tensor_count(t), index[WQ_MAX_RANK] = { 0 }, place = 0, stride[WQ_MAX_RANK] = { 0 };
 	int64_t s = 1;
 	for (int i = t->rank - 1; i >= 0; i--) {
 		stride[i] = s;

@@ -153,13 +153,21 @@ static bool term_mul(const Term *a, const Term *b, Term *r)
 	return true;
 }
 
+/* Term -1 is the number. */
+static Term poly_term(const Poly *p, int i)
+{
+	if (i >= 0)
+		return p->t[i];
+	return (Term){ .coef = p->c };
+}
+
 static bool poly_mul(const Poly *a, const Poly *b, Poly *r)
 {
 	*r = (Poly){ 0 };
 	for (int i = -1; i < a->n; i++) {
-		Term ta = i < 0 ? (Term){ .coef = a->c } : a->t[i];
+		Term ta = poly_term(a, i);
 		for (int j = -1; j < b->n; j++) {
-			Term tb = j < 0 ? (Term){ .coef = b->c } : b->t[j], t;
+			Term tb = poly_term(b, j), t;
 			if (ta.coef == 0 || tb.coef == 0)
 				continue;
 			if (!term_mul(&ta, &tb, &t) || !poly_add_term(r, &t))
@@ -256,7 +264,7 @@ static WqDim add_scaled(WqModule *m, WqDim a, WqDim b, int64_t f)
 	wq_poly_of(m, a, &pa);
 	wq_poly_of(m, b, &pb);
 	for (int i = -1; i < pb.n; i++) {
-		Term t = i < 0 ? (Term){ .coef = pb.c } : pb.t[i];
+		Term t = poly_term(&pb, i);
 		if (mul_over(t.coef, f, &t.coef) || !poly_add_term(&pa, &t))
 			return WQ_DIM_UNKNOWN;
 	}

@@ -59,7 +59,7 @@ static void print_terms(const WqModule *m, WqDim d, WqStr *out)
 	Piece *p = WQ_NEW_N(out->a, Piece, n);
 	for (int i = 0; i < n; i++) {
 		WqDim atom[8];
-		const char *text[8];
+		const char *text[8] = { 0 };
 		WqStr s = { .a = out->a };
 		p[i].n = wq_dim_term(m, d, i, &p[i].coef, atom);
 		for (int j = 0; j < p[i].n; j++)

@@ -251,7 +251,7 @@ void wq_infer_bcast_shape(const WqInfer *x, const WqType *a, const WqType *b, Wq
 		out->rank = -1;
 		return;
 	}
-	WqDim dim[WQ_MAX_RANK];
+	WqDim dim[WQ_MAX_RANK] = { 0 };
 	int rank = a->rank > b->rank ? a->rank : b->rank;
 	for (int i = 0; i < rank; i++) {
 		int ia = i - (rank - a->rank), ib = i - (rank - b->rank);

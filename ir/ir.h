@@ -179,9 +179,9 @@ void wq_origin_follow(WqValue *c, const WqNode *n);
 WqValue *wq_const(WqGraph *g, const char *name, const WqTensor *t);
 /* Constants from numbers. */
 WqValue *wq_const_i64s(WqGraph *g, int n, const int64_t *v); /* i64[n] */
-WqValue *wq_const_scalar(WqGraph *g, WqDtype t, double v);   /* rank 0 */
-WqValue *wq_const_int(WqGraph *g, WqDtype t, int64_t v);     /* rank 0, exact for 64 bits */
-WqTensor *wq_tensor_new(WqModule *m, WqDtype t, int rank, const int64_t *dim); /* unpacked, zeroed, in the arena */
+WqValue *wq_const_scalar(WqGraph *g, WqDtype dtype, double v);   /* rank 0 */
+WqValue *wq_const_int(WqGraph *g, WqDtype dtype, int64_t v);     /* rank 0, exact for 64 bits */
+WqTensor *wq_tensor_new(WqModule *m, WqDtype dtype, int rank, const int64_t *dim); /* unpacked, zeroed, in the arena */
 
 /* Build: a node without results yet, its attributes, then wq_node_finish, which checks operands, runs the shape rule, makes
  * the results, and appends it to the graph (or before `before`). */

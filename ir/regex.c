@@ -9,7 +9,7 @@
 enum { MAX_PROGRAM = 10000, MAX_REPEAT = 1000, MAX_CHAR = 0x10ffff };
 
 enum {
-	SET,    /* a character of (or, if `not`, outside) the ranges from a on, b of them */
+	SET,    /* a character of (or, if `except`, outside) the ranges from a on, b of them */
 	SPLIT,  /* to a and to b, relative */
 	JUMP,   /* to a */
 	AT,     /* goes on only at a place of kind a */
@@ -18,7 +18,7 @@ enum {
 
 typedef struct Inst {
 	uint8_t op;
-	bool not, fold; /* SET; fold: in either case */
+	bool except, fold; /* SET; fold: in either case */
 	int a, b;
 } Inst;
 
@@ -99,18 +99,18 @@ static void insert(Parser *p, int at, Inst i)
 
 static void add(Parser *p, int32_t lo, int32_t hi) { WQ_PUSH(p->a, p->r->range, ((Range){ lo, hi })); }
 
-/* Pairs of characters, in order; `not`: what lies between them. */
-static void add_all(Parser *p, const char *pairs, bool not)
+/* Pairs of characters, in order; `except`: what lies between them. */
+static void add_all(Parser *p, const char *pairs, bool except)
 {
 	int32_t from = 0;
 	for (; *pairs; pairs += 2) {
-		if (!not)
+		if (!except)
 			add(p, pairs[0], pairs[1]);
 		else if (pairs[0] > from)
 			add(p, from, pairs[0] - 1);
 		from = pairs[1] + 1;
 	}
-	if (not)
+	if (except)
 		add(p, from, MAX_CHAR);
 }
 
@@ -121,7 +121,7 @@ static int by_lo(const void *a, const void *b)
 }
 
 /* The set of all ranges since `from`, in order and apart from one another. */
-static void emit_set(Parser *p, int from, bool not)
+static void emit_set(Parser *p, int from, bool except)
 {
 	Range *v = p->r->range.v + from;
 	int n = p->r->range.n - from, k = 0;
@@ -134,7 +134,7 @@ static void emit_set(Parser *p, int from, bool not)
 			v[k].hi = v[i].hi;
 	n = n ? k + 1 : 0;
 	p->r->range.n = from + n;
-	emit(p, (Inst){ .op = SET, .not = not, .fold = p->fold, .a = from, .b = n });
+	emit(p, (Inst){ .op = SET, .except = except, .fold = p->fold, .a = from, .b = n });
 }
 
 static void emit_char(Parser *p, int32_t c)
@@ -162,14 +162,14 @@ static void add_named_class(Parser *p)
 		{ "blank", "\t\t  " }, { "cntrl", "\1\x1f\x7f\x7f" }, { "digit", "09" }, { "graph", "!~" },
 		{ "lower", "az" }, { "print", " ~" }, { "punct", "!/:@[`{~" }, { "space", "\t\r  " },
 		{ "upper", "AZ" }, { "word", "09AZ__az" }, { "xdigit", "09AFaf" } };
-	bool not = take(p, "^");
+	bool except = take(p, "^");
 	for (int i = 0; i < WQ_COUNTOF(names); i++) {
 		char name[16];
 		snprintf(name, sizeof name, "%s:]", names[i][0]);
 		if (!take(p, name))
 			continue;
-		add_all(p, names[i][1], not);
-		if (!not && (!strcmp(names[i][0], "ascii") || !strcmp(names[i][0], "cntrl")))
+		add_all(p, names[i][1], except);
+		if (!except && (!strcmp(names[i][0], "ascii") || !strcmp(names[i][0], "cntrl")))
 			add(p, 0, 0); /* which no pair can tell */
 		return;
 	}
@@ -236,7 +236,7 @@ static int32_t class_char(Parser *p)
 static void bracket(Parser *p)
 {
 	int from = p->r->range.n;
-	bool not = take(p, "^");
+	bool except = take(p, "^");
 	for (bool first = true; first || peek(p) != ']'; first = false) {
 		if (take(p, "[:")) {
 			add_named_class(p);
@@ -256,7 +256,7 @@ static void bracket(Parser *p)
 		add(p, lo, hi);
 	}
 	p->at++;
-	emit_set(p, from, not);
+	emit_set(p, from, except);
 }
 
 /* ---- syntax ------------------------------------------------------------------------------------------------ */
@@ -497,7 +497,7 @@ static bool in_set(const WqRegex *r, const Inst *i, int32_t c)
 	bool in = in_ranges(v, i->b, c);
 	if (!in && i->fold)
 		in = in_ranges(v, i->b, wq_char_lower(c)) || in_ranges(v, i->b, wq_char_upper(c));
-	return in != i->not;
+	return in != i->except;
 }
 
 static bool is_word(int32_t c)

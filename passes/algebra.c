@@ -230,14 +230,19 @@ static const WqNode *absorber(const WqValue *v, int axis)
 
 typedef WQ_VEC(WqValue *) Values;
 
+typedef struct Level { /* a Concat, and how far in it */
+	const WqNode *n;
+	int i;
+} Level;
+
 /* The operands of the outermost Concat with those of the inner ones in their places: in one go, as they may be
  * nested deeply. */
 static bool flatten(WqMatch *x, const WqNode *root, int axis, Values *in)
 {
-	WQ_VEC(struct { const WqNode *n; int i; }) level = { 0 };
+	WQ_VEC(Level) level = { 0 };
 	WqArena *a = wq_m_arena(x);
 	bool shorter = false;
-	WQ_PUSH(a, level, ((typeof(*level.v)){ root, 0 }));
+	WQ_PUSH(a, level, ((Level){ root, 0 }));
 	while (level.n) {
 		const WqNode *n = level.v[level.n - 1].n;
 		int *i = &level.v[level.n - 1].i;
@@ -253,7 +258,7 @@ static bool flatten(WqMatch *x, const WqNode *root, int axis, Values *in)
 		*i += used;
 		shorter |= used > 1 || inner || empty;
 		if (inner)
-			WQ_PUSH(a, level, ((typeof(*level.v)){ v->def, 0 }));
+			WQ_PUSH(a, level, ((Level){ v->def, 0 }));
 		else if (!empty)
 			WQ_PUSH(a, *in, v);
 	}

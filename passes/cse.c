@@ -122,6 +122,14 @@ static uint64_t hash_attr(const WqAttr *a)
 	return h;
 }
 
+/* -0 is not 0 here, and a NaN is itself. */
+static uint64_t bits(double f)
+{
+	uint64_t u;
+	memcpy(&u, &f, sizeof u);
+	return u;
+}
+
 static bool same_attr(const WqAttr *a, const WqAttr *b)
 {
 	if (!b || a->kind != b->kind)
@@ -131,7 +139,7 @@ static bool same_attr(const WqAttr *a, const WqAttr *b)
 	case WQ_A_DTYPE:
 		return a->i == b->i;
 	case WQ_A_FLOAT:
-		return !memcmp(&a->f, &b->f, sizeof a->f);
+		return bits(a->f) == bits(b->f);
 	case WQ_A_STR:
 		return !strcmp(a->s, b->s);
 	case WQ_A_INTS:

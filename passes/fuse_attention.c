@@ -162,9 +162,7 @@ static bool walk_scores(Scores *s, WqValue *v)
 			s->k = n->in[1];
 			return true;
 		}
-		if ((up = uncast(v)) != v)
-			;
-		else if (!s->softcap && s->scale == 1 && (up = uncapped(v, s)))
+		if ((up = uncast(v)) != v || (!s->softcap && s->scale == 1 && (up = uncapped(v, s))))
 			;
 		else if ((up = unscaled(v, &by)))
 			s->scale *= by;
@@ -216,6 +214,7 @@ static WqValue *swap_last(Scores *s, WqValue *v)
 {
 	int64_t perm[WQ_MAX_RANK];
 	int rank = v->type.rank;
+	WQ_ASSERT(rank >= 2);
 	WqNode *t = wq_def(v, OP_Transpose);
 	WqValue *from = t ? t->in[0] : v;
 	for (int i = 0; i < rank; i++)

@@ -20,9 +20,9 @@ typedef struct WqPassRun WqPassRun; /* one run of a pass: its options, its memor
 typedef int WqPassFn(WqModule *m, const WqPassRun *r);
 
 WqArena *wq_pass_arena(const WqPassRun *r); /* gone after the run */
-int64_t wq_pass_i(const WqPassRun *r, const char *option);
-double wq_pass_f(const WqPassRun *r, const char *option);
-const char *wq_pass_s(const WqPassRun *r, const char *option);
+int64_t wq_pass_i(const WqPassRun *r, const char *name); /* of the option */
+double wq_pass_f(const WqPassRun *r, const char *name);
+const char *wq_pass_s(const WqPassRun *r, const char *name);
 
 #define PASS(name, function, help, options) WqPassFn function;
 #define PIPELINE(name, text, help)

@@ -53,6 +53,7 @@ static bool elements(WqArena *a, const WqValue *v, List *l, int depth)
 	case OP_SequenceErase:
 		if (!elements(a, n->in[0], l, depth + 1) || !place(n, 1, l->v.n, l->v.n - 1, &at) || at >= l->v.n)
 			return false;
+		WQ_ASSERT(l->v.v);
 		memmove(&l->v.v[at], &l->v.v[at + 1], (size_t)(l->v.n - 1 - at) * sizeof(WqValue *));
 		l->v.n--;
 		return true;
@@ -65,7 +66,7 @@ static WqValue *at(WqArena *a, const WqNode *n)
 {
 	List l = { 0 };
 	int i;
-	return elements(a, n->in[0], &l, 0) && place(n, 1, l.v.n, -1, &i) && i < l.v.n ? l.v.v[i] : NULL;
+	return elements(a, n->in[0], &l, 0) && place(n, 1, l.v.n, -1, &i) && l.v.v && i < l.v.n ? l.v.v[i] : NULL;
 }
 
 static WqValue *length(WqArena *a, const WqNode *n)

@@ -3,6 +3,7 @@
 #   scripts/setup.sh          what building and the tests need
 #   scripts/setup.sh --fuzz   also what the fuzzers need
 #   scripts/setup.sh --lint   also clang-tidy and cppcheck
+#   scripts/setup.sh --coverage   also gcovr
 set -euo pipefail
 
 packages=(gcc libc6-dev cmake ninja-build pkg-config protobuf-c-compiler libprotobuf-c-dev libdnnl-dev zlib1g-dev libxxhash-dev
@@ -10,7 +11,7 @@ packages=(gcc libc6-dev cmake ninja-build pkg-config protobuf-c-compiler libprot
 for arg in "$@"; do
 	case $arg in
 	--fuzz) packages+=(clang-19 libclang-rt-19-dev) ;;
-	--lint) packages+=(clang-tidy-19 cppcheck) ;;
+	--lint) packages+=(clang-tidy-19 libomp-19-dev cppcheck) ;;
 	--coverage) packages+=(gcovr) ;;
 	*) echo "setup.sh: unknown option $arg" >&2; exit 1 ;;
 	esac

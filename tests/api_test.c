@@ -105,7 +105,7 @@ TEST(memory_and_passes)
 	wqcc_error err;
 	wqcc_model *m = wqcc_load_memory(f.p, f.n, NULL, NULL, &err);
 	CHECK(m);
-	float before[8], after[8];
+	float before[8] = { 0 }, after[8] = { 0 };
 	CHECK(ramp_through(m, before, 8) == 8);
 	CHECK(wqcc_run_passes(m, "opt", &err) == 0);
 	CHECK(ramp_through(m, after, 8) == 8);

@@ -161,7 +161,8 @@ TEST(a_failed_run_leaves_nothing)
 	WqModule *m = parse(fragile);
 	WqEngine *e = engine(m);
 	int64_t before = wq_mem_stat()->live;
-	WqRt *bad = floats(5, (float[]){ 1, 2, 3, 4, 5 }), *good = floats(8, (float[]){ 1, 2, 3, 4, 5, 6, 7, 8 }), *out[3];
+	WqRt *bad = floats(5, (float[]){ 1, 2, 3, 4, 5 }), *good = floats(8, (float[]){ 1, 2, 3, 4, 5, 6, 7, 8 });
+	WqRt *out[3] = { good, good, good };
 	for (int i = 0; i < 3; i++) {
 		int64_t live = wq_mem_stat()->live;
 		CHECK_FAILS(wq_engine_run(e, &bad, out), "Gather");

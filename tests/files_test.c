@@ -12,7 +12,9 @@ static int entries(const char *dir)
 	snprintf(cmd, sizeof cmd, "ls -A '%s' | wc -l", dir);
 	FILE *p = popen(cmd, "r");
 	int n = -1;
-	if (!p || fscanf(p, "%d", &n) != 1)
+	if (!p)
+		return -1;
+	if (fscanf(p, "%d", &n) != 1)
 		n = -1;
 	pclose(p);
 	return n;

@@ -92,6 +92,8 @@ TEST(log)
 	WqModule *m = module();
 	int seen = 0;
 	FILE *f = tmpfile();
+	if (!CHECK(f))
+		return;
 	WqPassLog log = { .a = a, .print_after = "cse", .out = f, .after = count, .arg = &seen };
 	int changes = wq_pipeline_run(m, wq_pipeline_parse(a, "algebra,cse,cse"), &log);
 	CHECK(changes == 2 && log.changes == 2 && seen == 2 && !log.unsettled);
@@ -100,7 +102,7 @@ TEST(log)
 	wq_pass_log_print(&log, &s);
 	CHECK(strstr(s.s, "algebra") && strstr(s.s, "cse"));
 	char line[64] = "";
-	rewind(f);
+	CHECK(!fseek(f, 0, SEEK_SET));
 	CHECK(fgets(line, sizeof line, f) && !strcmp(line, "# after cse: 1 changes\n"));
 	fclose(f);
 	wq_module_free(m);

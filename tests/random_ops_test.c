@@ -306,9 +306,9 @@ static void call(Held *h, WqOp op)
 
 TEST(no_call_crashes)
 {
-	const char *env = getenv("WQ_RANDOM_OPS"), *only = getenv("WQ_RANDOM_OP");
+	const char *env = getenv("WQ_RANDOM_OPS"), *only = getenv("WQ_RANDOM_OP"), *seed = getenv("WQ_RANDOM_SEED");
 	int times = env ? atoi(env) : 300;
-	state = getenv("WQ_RANDOM_SEED") ? strtoull(getenv("WQ_RANDOM_SEED"), NULL, 10) : 1;
+	state = seed ? strtoull(seed, NULL, 10) : 1;
 	for (int op = 1; op < WQ_NUM_OPS; op++) {
 		int worked = 0;
 		if (wq_op((WqOp)op)->flags & (WQ_BODY | WQ_SEQ))

@@ -148,7 +148,7 @@ static void cast(Gen *x)
 static void transpose(Gen *x)
 {
 	WqValue *v = pick(x, WQ_UNDEF, 2);
-	int64_t perm[WQ_MAX_RANK];
+	int64_t perm[WQ_MAX_RANK] = { 0 };
 	if (!v)
 		return;
 	for (int d = 0; d < v->type.rank; d++) {
