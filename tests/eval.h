@@ -50,6 +50,21 @@ static inline WqTensor *random_tensor(WqModule *m, Rng *r, WqDtype t, int rank, 
 	return x;
 }
 
+static inline void drop_all(WqRt **v, int n)
+{
+	for (int i = 0; i < n; i++)
+		wq_rt_unref(v[i]);
+}
+
+static inline void drop_one(void *v) { wq_rt_unref(v); }
+
+/* The references go with the arena: for what an error may leave behind. */
+static inline void drop_with(WqArena *a, WqRt **v, int n)
+{
+	for (int i = 0; i < n; i++)
+		wq_defer(a, drop_one, v[i]);
+}
+
 /* One input per graph input; the same seed gives the same for a graph with the same inputs. */
 static inline WqRt **random_inputs(WqArena *a, WqModule *m, uint64_t seed)
 {
@@ -60,11 +75,15 @@ static inline WqRt **random_inputs(WqArena *a, WqModule *m, uint64_t seed)
 	for (int i = 0; i < g->inputs.n; i++) {
 		const WqType *t = &g->inputs.v[i]->type;
 		int64_t dim[WQ_MAX_RANK];
-		if (t->kind != WQ_TENSOR || t->rank < 0)
+		if (t->kind != WQ_TENSOR || t->rank < 0) {
+			drop_all(in, i);
 			wq_fail(WQ_EINPUT, "input '%s' is not a tensor of known rank", g->inputs.v[i]->name);
+		}
 		for (int d = 0; d < t->rank; d++)
-			if (!wq_dim_eval(m, t->dim[d], bind, wq_dim_num_syms(m), &dim[d]))
+			if (!wq_dim_eval(m, t->dim[d], bind, wq_dim_num_syms(m), &dim[d])) {
+				drop_all(in, i);
 				wq_fail(WQ_EINPUT, "input '%s' has no size", g->inputs.v[i]->name);
+			}
 		in[i] = wq_rt_borrow(random_tensor(m, &r, t->dtype, t->rank, dim));
 	}
 	return in;
@@ -86,12 +105,6 @@ static inline WqRt **run_graph(WqArena *a, WqModule *m, WqRt *const *in, bool pl
 	}
 	wq_engine_free(e);
 	wq_fail(t.err.code, "%s", t.err.text);
-}
-
-static inline void drop_all(WqRt **v, int n)
-{
-	for (int i = 0; i < n; i++)
-		wq_rt_unref(v[i]);
 }
 
 static inline bool close_to(double x, double y, double tol, double scale)

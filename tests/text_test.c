@@ -38,13 +38,12 @@ static const char *evaluate(WqArena *a, const Case *c, WqModule *before, WqModul
 	WqStr why = { .a = a };
 	for (uint64_t seed = 1; seed <= 3; seed++) {
 		int n = before->main->outputs.n;
-		WqRt **in = random_inputs(a, before, seed);
-		WqRt **x = run_graph(a, before, in, true), **y = run_graph(a, after, in, true);
+		WqRt **in = random_inputs(a, before, seed), **x, **y;
+		drop_with(a, in, before->main->inputs.n);
+		drop_with(a, x = run_graph(a, before, in, true), n);
+		drop_with(a, y = run_graph(a, after, in, true), n);
 		for (int i = 0; i < n && !why.n; i++)
 			same_value(x[i], y[i], c->tol, &why);
-		drop_all(x, n);
-		drop_all(y, n);
-		drop_all(in, before->main->inputs.n);
 	}
 	return why.n ? why.s : NULL;
 }
