@@ -16,6 +16,8 @@ for preset in dev asan; do
 done
 scripts/lint.sh
 scripts/fuzz.sh 10
+count() { ctest --test-dir "build/$1" -N -L quick | awk '/^Total Tests:/ {print $3}'; }
 if [ "${1:-}" = slow ]; then
 	ctest --test-dir build/dev -L slow --output-on-failure
 fi
+echo "$(($(count dev) + $(count asan) + 4)) passed, 0 failed" # both builds and the four fuzzers; anything else has ended this script
