@@ -94,7 +94,7 @@ int64_t wq_call_dim(const WqCall *c, WqDim d);
 
 typedef void WqEvalFn(WqCall *c);
 /* One row per op, from ops.def; every name must exist. */
-#define OP(name, sig, mask, flags, attrs, infer, eval) WqEvalFn eval;
+#define OP(name, sig, mask, flags, attrs, infer, eval, emit) WqEvalFn eval;
 #include "ir/ops.def"
 #undef OP
 

@@ -114,7 +114,7 @@ static void infer_results(Step *s)
 static WqEvalFn *evaluator(WqOp op)
 {
 	static WqEvalFn *const table[WQ_NUM_OPS] = {
-#define OP(name, sig, mask, flags, attrs, infer, eval) [OP_##name] = eval,
+#define OP(name, sig, mask, flags, attrs, infer, eval, emit) [OP_##name] = eval,
 #include "ir/ops.def"
 #undef OP
 	};

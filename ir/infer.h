@@ -5,7 +5,7 @@
 #include "ir/ir.h"
 
 /* Every rule, by ops.def. */
-#define OP(name, sig, mask, flags, attrs, infer, eval) void infer(WqInfer *x);
+#define OP(name, sig, mask, flags, attrs, infer, eval, emit) void infer(WqInfer *x);
 #include "ir/ops.def"
 #undef OP
 

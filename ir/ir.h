@@ -37,7 +37,7 @@ void wq_type_print(const WqModule *m, const WqType *t, WqStr *out); /* f32[N,3,?
 
 typedef enum WqOp {
 	WQ_OP_NONE,
-#define OP(name, sig, mask, flags, attrs, infer, eval) OP_##name,
+#define OP(name, sig, mask, flags, attrs, infer, eval, emit) OP_##name,
 #include "ir/ops.def"
 #undef OP
 	WQ_NUM_OPS

@@ -4,12 +4,12 @@
 #include <stdlib.h>
 
 struct WqInfer;
-#define OP(name, sig, mask, flags, attrs, infer, eval) void infer(struct WqInfer *);
+#define OP(name, sig, mask, flags, attrs, infer, eval, emit) void infer(struct WqInfer *);
 #include "ir/ops.def"
 #undef OP
 
 static const WqOpInfo table[WQ_NUM_OPS] = {
-#define OP(name, sig, mask, flags, attrs, infer, eval) [OP_##name] = { #name, sig, mask, flags, attrs, infer, -1, -1, -1, -1 },
+#define OP(name, sig, mask, flags, attrs, infer, eval, emit) [OP_##name] = { #name, sig, mask, flags, attrs, infer, -1, -1, -1, -1 },
 #include "ir/ops.def"
 #undef OP
 };

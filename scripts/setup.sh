@@ -6,7 +6,7 @@
 #   scripts/setup.sh --coverage   also gcovr
 set -euo pipefail
 
-packages=(gcc libc6-dev cmake ninja-build pkg-config protobuf-c-compiler libprotobuf-c-dev libdnnl-dev zlib1g-dev libxxhash-dev
+packages=(gcc libc6-dev cmake ninja-build pkg-config protobuf-c-compiler libprotobuf-c-dev libdnnl-dev zlib1g-dev libxxhash-dev llvm-19-dev lld-19
 	python3-numpy python3-onnx libonnx-testdata)
 for arg in "$@"; do
 	case $arg in

@@ -32,7 +32,7 @@ only() {
 }
 only 'dnnl' 'engine/dnnl'
 only 'protobuf-c|onnx\.pb-c' 'frontend/'
-only 'llvm-c' 'codegen/(cg|object)'
+only 'llvm-c' 'codegen/(cg|object|jit)'
 
 # Every core operator has its evaluator, every lowering its function: the linker says so, as long as no reference is weak.
 grep -rnE 'attribute__\(\(weak|pragma weak' --include='*.[ch]' ir frontend engine passes api cli && { echo "^ weak references hide missing functions"; bad=1; }

@@ -1,0 +1,68 @@
+/* codegen.h: from a graph to code. groups (group.c) -> layout (layout.c) -> places (place.c) -> memory plan (plan.c) -> functions
+ * (kernel.c, entry.c) -> LLVM's passes -> an object, or memory of this process (jit.c).
+ */
+#ifndef WQ_CODEGEN_H
+#define WQ_CODEGEN_H
+
+#include "codegen/cg.h"
+#include "ir/ir.h"
+
+typedef struct WqCodeOptions {
+	const WqTarget *target;
+	const char *symbol;  /* prefix of names in the object; NULL: "model" */
+	int level;           /* 0 to 3 */
+	bool size;           /* -Os */
+	bool threads;        /* kernels share their work over the caller's pool */
+	bool profile;        /* time per kernel, for bench */
+	bool weights_inside; /* in the object; else apart */
+} WqCodeOptions;
+
+typedef struct WqKernelInfo { /* a kernel as it is called: for bench and reports */
+	const char *name;  /* of the function: equal kernels share one */
+	const char *text;  /* "Conv+Relu 1x64x56x56" */
+	const WqNode *root;
+	int64_t flops, bytes; /* of one call at the largest sizes: arithmetic, memory read and written */
+} WqKernelInfo;
+
+typedef struct WqProgram {
+	WqModule *mod;
+	WqCodeOptions o;
+	WqArena *a;
+	Cg *cg;
+	int64_t arena_bytes, live_bytes; /* planned; the largest sum of values alive at once */
+	int64_t weights_bytes;
+	WQ_VEC(WqKernelInfo) kernels;    /* in the order of calls */
+	struct WqWeight *weights;        /* a list; weights.c */
+	int n_sizes;                     /* named sizes that the caller gives: the module's symbols, in order */
+} WqProgram;
+
+/* Everything up to LLVM's optimisation. Fails with WQ_EUNSUPPORTED and a list of what no code can be made for. The module must have gone
+ * through the passes before. All lives in `a`. */
+WqProgram *wq_program_new(WqModule *m, const WqCodeOptions *o, WqArena *a);
+/* What cannot be compiled, a line each ("SequenceAt: sequences (node x)"); true if nothing. */
+bool wq_program_supported(WqModule *m, const WqTarget *t, WqStr *why);
+/* The bytes of the weights, in order, to sink; one weight at a time is in memory. */
+void wq_program_weights(const WqProgram *c, void (*sink)(void *arg, const void *p, size_t n), void *arg);
+
+/* ---- memory plan (plan.c): known alone, so that it is tested alone ----------------------------------- */
+
+typedef struct WqPlanItem {
+	int64_t bytes;
+	int begin, end; /* alive at steps begin..end, both included */
+	int64_t offset; /* out */
+} WqPlanItem;
+/* Gives every item an offset (multiples of align) such that what is alive at once does not overlap. Returns the total; *live is the
+ * largest sum alive at one step, which no plan can beat. Deterministic. */
+int64_t wq_plan(WqPlanItem *item, int n, int64_t align, int64_t *live, WqArena *a);
+
+/* ---- in this process (jit.c) ---------------------------------------------------------------------------- */
+
+typedef struct WqJit WqJit;
+WqJit *wq_jit_new(WqProgram *c); /* the code must be for this CPU; lives as long as c->a */
+/* dims: in, as wqrt_call.in_dims. Returns a WQRT code. Memory for arena and weights is the jit's own. */
+int wq_jit_call(WqJit *j, const void *const *in, const int64_t *in_dims, void *const *out, int64_t *out_dims, int threads);
+const void *wq_jit_symbol(WqJit *j, const char *name);
+/* Nanoseconds each kernel took in the last call (option profile): one per c->kernels. */
+const int64_t *wq_jit_profile(const WqJit *j);
+
+#endif
