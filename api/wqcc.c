@@ -3,7 +3,28 @@
 
 #include "passes/pass.h"
 
+#include <locale.h>
+#include <pthread.h>
 #include <stdlib.h>
+
+/* ---- entering and leaving --------------------------------------------------------------------------- */
+
+static locale_t plain_locale;
+static void make_locale(void) { plain_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0); }
+
+/* Numbers in texts have a point, whatever the host program's locale; the thread gets its own back. */
+static locale_t enter(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pthread_once(&once, make_locale);
+	return plain_locale ? uselocale(plain_locale) : (locale_t)0;
+}
+
+static void leave(locale_t before)
+{
+	if (before)
+		uselocale(before);
+}
 
 static int report(wqcc_error *err, const WqError *e)
 {
@@ -74,6 +95,8 @@ static void load(wqcc_model *m, const Source *s, const wqcc_options *o)
 	ImportOptions io;
 	set_options(m, o, &io);
 	if (s->ir) {
+		if (io.n_dims)
+			wq_fail(WQ_EINPUT, "%s: the dimensions of a text form are what they are: '%s' is for an ONNX model", s->ir, o->dims[0]);
 		m->module = load_text(m, s->ir);
 		return;
 	}
@@ -83,6 +106,7 @@ static void load(wqcc_model *m, const Source *s, const wqcc_options *o)
 
 static wqcc_model *load_from(const Source *s, const wqcc_options *o, wqcc_error *err)
 {
+	const locale_t before = enter();
 	WqTry t;
 	wqcc_model *volatile m = NULL;
 	WqArena *volatile a = NULL;
@@ -92,6 +116,7 @@ static wqcc_model *load_from(const Source *s, const wqcc_options *o, wqcc_error 
 		m->arena = a;
 		load(m, s, o);
 		wq_try_end(&t);
+		leave(before);
 		return m;
 	}
 	if (m)
@@ -99,6 +124,7 @@ static wqcc_model *load_from(const Source *s, const wqcc_options *o, wqcc_error 
 	else
 		wq_arena_free(a);
 	report(err, &t.err);
+	leave(before);
 	return NULL;
 }
 
@@ -132,6 +158,7 @@ void wqcc_free(wqcc_model *m)
 
 static int port_of(const wqcc_model *m, const char *name, const WqType *t, wqcc_port *port)
 {
+	const locale_t before = enter();
 	WqTry tr;
 	if (WQ_TRY(&tr)) {
 		*port = (wqcc_port){ .name = name, .dtype = t->kind == WQ_TENSOR ? (int)t->dtype : 0, .rank = t->kind == WQ_TENSOR ? t->rank : -1 };
@@ -141,8 +168,10 @@ static int port_of(const wqcc_model *m, const char *name, const WqType *t, wqcc_
 		wq_type_print(m->module, t, &s);
 		port->type = s.s;
 		wq_try_end(&tr);
+		leave(before);
 		return 0;
 	}
+	leave(before);
 	return -1;
 }
 
@@ -165,14 +194,17 @@ int wqcc_output(const wqcc_model *m, int i, wqcc_port *port)
 
 int wqcc_run_passes(wqcc_model *m, const char *pipeline, wqcc_error *err)
 {
+	const locale_t before = enter();
 	WqTry t;
 	if (WQ_TRY(&t)) {
 		wq_engine_free(m->engine);
 		m->engine = NULL;
 		wq_passes(m->module, pipeline);
 		wq_try_end(&t);
+		leave(before);
 		return 0;
 	}
+	leave(before);
 	return report(err, &t.err);
 }
 
@@ -234,19 +266,42 @@ static void release_inputs(WqRt **in, int n)
 		wq_rt_unref(in[i]);
 }
 
+static const WqString *own_strings(WqArena *a, const WqString *s, int64_t n)
+{
+	WqString *own = WQ_NEW_N(a, WqString, n);
+	for (int64_t i = 0; i < n; i++)
+		own[i] = (WqString){ wq_strndup(a, s[i].n ? s[i].p : "", s[i].n), s[i].n };
+	return own;
+}
+
+/* An output may be the caller's input or a constant of the model, and strings are the model's: neither need outlive the values. */
+static const void *own_data(WqArena *a, const WqRt *v)
+{
+	const WqTensor *t = &v->t;
+	if (t->dtype == WQ_STR)
+		return own_strings(a, t->data, wq_tensor_count(t));
+	if (v->buf)
+		return t->data;
+	size_t n = wq_tensor_bytes(t);
+	return n ? memcpy(wq_alloc(a, n), t->data, n) : wq_alloc(a, 1);
+}
+
 static void describe(wqcc_values *r, const WqGraph *g)
 {
 	for (int i = 0; i < r->n; i++) {
 		if (!r->v[i] || r->v[i]->kind != WQ_TENSOR)
 			continue;
 		const WqTensor *t = &r->v[i]->t;
-		r->t[i] = (wqcc_tensor){ wq_strdup(r->arena, g->outputs.v[i].name), (int)t->dtype, t->rank, { 0 }, t->data, wq_tensor_bytes(t) };
+		r->t[i] = (wqcc_tensor){ .name = wq_strdup(r->arena, g->outputs.v[i].name), .dtype = (int)t->dtype, .rank = t->rank };
+		r->t[i].data = own_data(r->arena, r->v[i]);
+		r->t[i].bytes = wq_tensor_bytes(t);
 		memcpy(r->t[i].dim, t->dim, (size_t)t->rank * sizeof *t->dim);
 	}
 }
 
 wqcc_values *wqcc_evaluate(wqcc_model *m, const wqcc_tensor *inputs, int n, wqcc_error *err)
 {
+	const locale_t before = enter();
 	const WqGraph *g = m->module->main;
 	WqTry t;
 	WqArena *volatile a = NULL;
@@ -271,6 +326,7 @@ wqcc_values *wqcc_evaluate(wqcc_model *m, const wqcc_tensor *inputs, int n, wqcc
 		describe(made, g);
 		release_inputs(in, g->inputs.n);
 		wq_try_end(&t);
+		leave(before);
 		return r;
 	}
 	release_inputs(in, g->inputs.n);
@@ -279,6 +335,7 @@ wqcc_values *wqcc_evaluate(wqcc_model *m, const wqcc_tensor *inputs, int n, wqcc
 	else
 		wq_arena_free(a);
 	report(err, &t.err);
+	leave(before);
 	return NULL;
 }
 
@@ -335,6 +392,7 @@ static void emit(wqcc_model *m, WqArena *a, int what, const char *path)
 
 int wqcc_emit(wqcc_model *m, int what, const char *path, wqcc_error *err)
 {
+	const locale_t before = enter();
 	WqTry t;
 	WqArena *volatile a = NULL;
 	if (WQ_TRY(&t)) {
@@ -342,14 +400,17 @@ int wqcc_emit(wqcc_model *m, int what, const char *path, wqcc_error *err)
 		emit(m, a, what, path);
 		wq_arena_free(a);
 		wq_try_end(&t);
+		leave(before);
 		return 0;
 	}
 	wq_arena_free(a);
+	leave(before);
 	return report(err, &t.err);
 }
 
 char *wqcc_inspect(wqcc_model *m, int json, wqcc_error *err)
 {
+	const locale_t before = enter();
 	WqTry t;
 	WqArena *volatile a = NULL;
 	if (WQ_TRY(&t)) {
@@ -363,10 +424,12 @@ char *wqcc_inspect(wqcc_model *m, int json, wqcc_error *err)
 		memcpy(text, s.s, s.n);
 		wq_arena_free(a);
 		wq_try_end(&t);
+		leave(before);
 		return text;
 	}
 	wq_arena_free(a);
 	report(err, &t.err);
+	leave(before);
 	return NULL;
 }
 

@@ -103,7 +103,7 @@ typedef struct wqcc_values wqcc_values;
 
 WQCC_API wqcc_values *wqcc_evaluate(wqcc_model *model, const wqcc_tensor *inputs, int n, wqcc_error *err);
 WQCC_API int wqcc_values_count(const wqcc_values *values);
-/* NULL if that output is no tensor. The memory belongs to `values`. */
+/* NULL if that output is no tensor. The memory belongs to `values`, which may outlive the model and the inputs. */
 WQCC_API const wqcc_tensor *wqcc_values_tensor(const wqcc_values *values, int index);
 WQCC_API void wqcc_values_free(wqcc_values *values);
 /* Of the last evaluation: the most memory its tensors took, and what the largest set of live ones needs. */

@@ -1,7 +1,9 @@
 /* api_test: the public interface: its errors, inputs by name and by order, memory models, and different models on different threads. */
+#include "ir/tensor.h"
 #include "tests/test.h"
 #include "wqcc.h"
 
+#include <locale.h>
 #include <pthread.h>
 #include <unistd.h>
 
@@ -119,6 +121,76 @@ TEST(memory_and_passes)
 	wq_arena_free(a);
 }
 
+/* What runs in: an operator of strings, a constant as an output, an input as an output. */
+static const char mixed[] = "const k: f32[2] = {1.5, 2.5}\nconst s: str[1] = {\"b\"}\n"
+	"graph (x: f32[2], t: str[1]) {\n  a: f32[2] = Neg(x)\n  u: str[1] = StringConcat(t, s)\n"
+	"  return a, k, x, u\n}\n";
+
+static wqcc_model *load_mixed(WqArena *a)
+{
+	const char *path = wq_sprintf(a, "%s/mixed.ir", test_dir());
+	WqFileOut *f = wq_file_create(a, path);
+	wq_file_write(f, mixed, sizeof mixed - 1);
+	wq_file_commit(f);
+	wqcc_error err = { 0 };
+	wqcc_model *m = wqcc_load_ir(path, NULL, &err);
+	CHECK_MSG(m, "%s", err.message);
+	return m;
+}
+
+TEST(values_outlive_model_and_inputs)
+{
+	WqArena *a = wq_arena_new();
+	wqcc_model *m = load_mixed(a);
+	float *x = wq_raw_alloc(8);
+	char *text = wq_raw_alloc(8);
+	memcpy(x, (float[]){ 3, 4 }, 8);
+	text[0] = 'a';
+	WqString s = { text, 1 };
+	wqcc_tensor in[] = { { .dtype = WQ_F32, .rank = 1, .dim = { 2 }, .data = x, .bytes = 8 },
+		{ .dtype = WQ_STR, .rank = 1, .dim = { 1 }, .data = &s, .bytes = sizeof s } };
+	wqcc_error err;
+	wqcc_values *y = wqcc_evaluate(m, in, 2, &err);
+	CHECK(y && wqcc_values_count(y) == 4);
+	wqcc_free(m);
+	wq_raw_free(x);
+	wq_raw_free(text);
+	const float *v[3];
+	for (int i = 0; i < 3; i++)
+		v[i] = wqcc_values_tensor(y, i)->data;
+	CHECK(v[0][1] == -4 && v[1][0] == 1.5F && v[1][1] == 2.5F && v[2][0] == 3);
+	const WqString *u = wqcc_values_tensor(y, 3)->data;
+	CHECK(u->n == 2 && !memcmp(u->p, "ab", 2));
+	wqcc_values_free(y);
+	wq_arena_free(a);
+}
+
+/* Where numbers have a comma, texts of ours still have a point. */
+TEST(locale_of_the_host)
+{
+	WqArena *a = wq_arena_new();
+	const char *dir = test_dir();
+	setenv("LOCPATH", dir, 1);
+	if (system(wq_sprintf(a, "localedef -i de_DE -f UTF-8 '%s/de_DE.UTF-8' >/dev/null 2>&1", dir)) ||
+		!setlocale(LC_ALL, "de_DE.UTF-8")) {
+		printf("SKIP: locale_of_the_host: no source of de_DE (package locales)\n");
+		wq_arena_free(a);
+		return;
+	}
+	wqcc_model *m = load_mixed(a);
+	wqcc_error err = { 0 };
+	const char *out = wq_sprintf(a, "%s/out.ir", dir);
+	CHECK_MSG(!wqcc_emit(m, WQCC_IR, out, &err), "%s", err.message);
+	WqMapped text = wq_file_map(a, out);
+	CHECK(strstr(wq_strndup(a, (const char *)text.p, text.n), "{1.5, 2.5}"));
+	char comma[8];
+	snprintf(comma, sizeof comma, "%.1f", 1.5);
+	CHECK(!strcmp(comma, "1,5")); /* the thread has its own back */
+	setlocale(LC_ALL, "C");
+	wqcc_free(m);
+	wq_arena_free(a);
+}
+
 typedef struct Job {
 	const char *path;
 	float out[10];
@@ -159,4 +231,5 @@ TEST(models_on_threads)
 	}
 }
 
-TEST_MAIN(TEST_RUN(ports_and_order) TEST_RUN(errors) TEST_RUN(memory_and_passes) TEST_RUN(models_on_threads))
+TEST_MAIN(TEST_RUN(ports_and_order) TEST_RUN(errors) TEST_RUN(memory_and_passes) TEST_RUN(values_outlive_model_and_inputs)
+	TEST_RUN(locale_of_the_host) TEST_RUN(models_on_threads))
