@@ -292,8 +292,10 @@ static const void *pack(Prim *p, Job *by, const void *weight, bool constant)
 	dnnl_exec_arg_t args[] = { { DNNL_ARG_FROM, p->plain }, { DNNL_ARG_TO, p->want } };
 	dnnl_memory_set_data_handle(p->plain, (void *)(uintptr_t)weight);
 	dnnl_memory_set_data_handle(p->want, p->packed);
+	if (dnnl_primitive_execute(p->pack, by->stream, 2, args) || dnnl_stream_wait(by->stream))
+		return NULL;
 	p->filled = constant;
-	return !dnnl_primitive_execute(p->pack, by->stream, 2, args) && !dnnl_stream_wait(by->stream) ? p->packed : NULL;
+	return p->packed;
 }
 
 static void run_jobs(void *arg, int64_t begin, int64_t end)

@@ -99,17 +99,18 @@ static void plan_step(Planner *p, Level *l, const WqNode *n, Step *s)
 
 static bool dies_in(const Slot *s, const WqGraph *g) { return s->value->graph == g && !s->value->data && !s->kept; }
 
-/* Each of g's values goes to the list of its last step; those that no step needs die with the graph's start or end. */
-static void bury(Planner *p, const WqGraph *g, Plan *plan)
+/* Each of g's values goes to the list of its last step; those that no step needs die with the graph's start or end. The slots before
+ * `from` are of graphs around: a model may have as many small graphs as nodes. */
+static void bury(Planner *p, const WqGraph *g, Plan *plan, int from)
 {
-	plan->dead = WQ_NEW_N(p->a, int, p->slots->n);
+	plan->dead = WQ_NEW_N(p->a, int, p->slots->n - from);
 	for (int pass = 0; pass < 2; pass++) {
 		for (int i = 0; i < plan->n_step; i++) {
 			if (pass)
 				plan->step[i].dead = WQ_NEW_N(p->a, int, plan->step[i].n_dead);
 			plan->step[i].n_dead = pass ? 0 : plan->step[i].n_dead;
 		}
-		for (int k = 0; k < p->slots->n; k++) {
+		for (int k = from; k < p->slots->n; k++) {
 			const Slot *s = &p->slots->v[k];
 			if (!dies_in(s, g) || s->last < 0)
 				continue;
@@ -120,9 +121,10 @@ static void bury(Planner *p, const WqGraph *g, Plan *plan)
 		}
 	}
 	for (int i = 0; i < plan->n_step; i++)
-		for (int k = 0; k < plan->step[i].node->n_in; k++)
-			for (int d = 0; d < plan->step[i].n_dead; d++)
-				plan->step[i].dying[k] |= plan->step[i].in[k] == plan->step[i].dead[d];
+		for (int k = 0; k < plan->step[i].node->n_in; k++) {
+			const Slot *s = plan->step[i].in[k] < 0 ? NULL : &p->slots->v[plan->step[i].in[k]];
+			plan->step[i].dying[k] = s && dies_in(s, g) && s->last == i;
+		}
 }
 
 static void plan_graph(Planner *p, const WqGraph *g, Plan *plan, const Level *up)
@@ -135,6 +137,7 @@ static void plan_graph(Planner *p, const WqGraph *g, Plan *plan, const Level *up
 			wq_fail(WQ_EINPUT, "graphs are nested more than %d deep", WQ_MAX_DEPTH);
 	}
 	Level level = { g, 0, up };
+	int from = p->slots->n;
 	plan->graph = g;
 	plan->in = WQ_NEW_N(p->a, int, g->inputs.n);
 	plan->out = WQ_NEW_N(p->a, int, g->outputs.n);
@@ -157,8 +160,8 @@ static void plan_graph(Planner *p, const WqGraph *g, Plan *plan, const Level *up
 		plan->out[i] = v->graph == g ? slot_of(p, v) : use(p, up, v);
 		p->slots->v[plan->out[i]].kept |= v->graph == g;
 	}
-	bury(p, g, plan);
-	for (int k = 0; k < p->slots->n; k++) {
+	bury(p, g, plan, from);
+	for (int k = from; k < p->slots->n; k++) {
 		const Slot *s = &p->slots->v[k];
 		if (s->value->graph == g && !s->value->data && (s->kept || s->last < 0))
 			plan->dead[plan->n_dead++] = k;
