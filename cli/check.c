@@ -132,17 +132,16 @@ static bool exists(const char *path)
 	return stat(path, &st) == 0;
 }
 
-static WqRt *to_rt(const WqFileValue *v)
+static WqRt *to_rt(WqArena *a, const WqFileValue *v)
 {
 	if (v->type.kind == WQ_TENSOR)
 		return wq_rt_borrow(v->t);
-	WqRt **e = calloc((size_t)v->n + 1, sizeof *e);
+	WqRt **e = WQ_NEW_N(a, WqRt *, v->n + 1);
 	for (int i = 0; i < v->n; i++)
-		e[i] = to_rt(&v->elems[i]);
+		e[i] = to_rt(a, &v->elems[i]);
 	WqRt *r = wq_rt_list(v->type.kind, v->type.elem, v->n, e);
 	for (int i = 0; i < v->n; i++)
 		wq_rt_unref(e[i]);
-	free(e);
 	return r;
 }
 
@@ -246,7 +245,7 @@ static void run_set(const Check *k, OnnxModel *model, const char *dir)
 	for (int i = 0; i < m->main->inputs.n; i++)
 		for (int j = 0; j < n; j++)
 			if (!strcmp(m->main->inputs.v[i]->name, names[j]))
-				rin[i] = to_rt(in[j]);
+				rin[i] = to_rt(a, in[j]);
 	WqRt **out = WQ_NEW_N(a, WqRt *, m->main->outputs.n + 1);
 	wq_engine_run(e, rin, out);
 	for (int i = 0; i < m->main->outputs.n; i++) {

@@ -1,5 +1,6 @@
 #include "ir/base.h"
 
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -212,14 +213,22 @@ char *wq_strndup(WqArena *a, const char *s, size_t n)
 
 char *wq_strdup(WqArena *a, const char *s) { return wq_strndup(a, s, strlen(s)); }
 
+/* What vsnprintf returned. */
+static size_t length(int n)
+{
+	if (n < 0)
+		wq_fail(WQ_EINPUT, "a text of more than 2 GB");
+	return (size_t)n;
+}
+
 char *wq_sprintf(WqArena *a, const char *fmt, ...)
 {
 	va_list ap, again;
 	va_start(ap, fmt);
 	va_copy(again, ap);
-	int n = vsnprintf(NULL, 0, fmt, ap);
-	char *p = wq_alloc(a, (size_t)n + 1);
-	vsnprintf(p, (size_t)n + 1, fmt, again);
+	size_t n = length(vsnprintf(NULL, 0, fmt, ap));
+	char *p = wq_alloc(a, n + 1);
+	vsnprintf(p, n + 1, fmt, again);
 	va_end(ap);
 	va_end(again);
 	return p;
@@ -244,10 +253,10 @@ void wq_str_printf(WqStr *b, const char *fmt, ...)
 	va_list ap, again;
 	va_start(ap, fmt);
 	va_copy(again, ap);
-	int n = vsnprintf(NULL, 0, fmt, ap);
-	str_room(b, (size_t)n);
-	vsnprintf(b->s + b->n, (size_t)n + 1, fmt, again);
-	b->n += (size_t)n;
+	size_t n = length(vsnprintf(NULL, 0, fmt, ap));
+	str_room(b, n);
+	vsnprintf(b->s + b->n, n + 1, fmt, again);
+	b->n += n;
 	va_end(ap);
 	va_end(again);
 }
@@ -267,6 +276,8 @@ void wq_vec_grow(WqArena *a, void **v, int *cap, int need, size_t size)
 {
 	if (need <= *cap)
 		return;
+	if (need > INT_MAX / 2)
+		wq_fail(WQ_ENOMEM, "out of memory: a list of %d entries", need);
 	int c = *cap ? *cap : 4;
 	while (c < need)
 		c *= 2;

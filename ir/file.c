@@ -106,6 +106,7 @@ WqFileOut *wq_file_create(WqArena *a, const char *path)
 	f->fd = -1;
 	wq_defer(a, drop, f);
 	if (!strcmp(path, "-")) {
+		(void)fflush(stdout); /* what was printed comes first */
 		f->fd = STDOUT_FILENO;
 		return f;
 	}

@@ -34,6 +34,7 @@ expect 1 "is missing" "$WQCC" run $model
 expect 0 'parameters' "$WQCC" inspect $model --dim batch=1
 expect 0 '"inspection_version": 1' "$WQCC" inspect $model --json
 expect 0 'Relu' "$WQCC" compile $model -emit ir -O clean --time-passes
+expect 0 'after dce' bash -c "'$WQCC' $model -emit ir -O dce --print-after dce -o - | head -n 1" # printed text comes first
 expect 0 'lowered' "$WQCC" support
 expect 0 '1 passed, 0 failed, 0 skipped' "$WQCC" check models/digits --range 1e-4
 expect 4 '0 passed, 1 failed' "$WQCC" check "$tmp"
@@ -49,6 +50,7 @@ expect 0 '' "$WQCC" run $model --input image=$in --output "$tmp/y1"
 expect 0 '' "$WQCC" run --from-ir "$tmp/a.ir" --input image=$in --output "$tmp/y2"
 expect 0 '' ls "$tmp/y1/logits.npy"
 expect 0 'f32[3,10]' "$WQCC" run --from-ir "$tmp/b.ir" --input image=$in
+expect 1 'for an ONNX model' "$WQCC" inspect --from-ir "$tmp/b.ir" --dim batch=1
 printf 'x' >>"$tmp/a.ir.data" # a byte more hurts nobody; another byte does
 expect 0 '' "$WQCC" inspect --from-ir "$tmp/a.ir"
 printf 'x' | dd of="$tmp/a.ir.data" bs=1 seek=5 conv=notrunc 2>/dev/null

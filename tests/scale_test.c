@@ -42,13 +42,17 @@ static int all(void)
 	CHECK(wq_verify(again, &faults));
 	wq_module_free(again);
 	WqEngine *e = wq_engine_new(m, &(WqEngineOptions){ .threads = 1 });
-	WqRt *in = wq_rt_tensor(WQ_F32, g->inputs.v[0]->type.rank, (int64_t[]){ 3, 4 });
-	WqRt **out = WQ_NEW_N(a, WqRt *, g->outputs.n);
-	memset(in->t.data, 0, wq_tensor_bytes(&in->t));
-	wq_engine_run(e, &in, out);
+	WqRt **in = WQ_NEW_N(a, WqRt *, g->inputs.n), **out = WQ_NEW_N(a, WqRt *, g->outputs.n);
+	for (int i = 0; i < g->inputs.n; i++) {
+		const WqType *t = &g->inputs.v[i]->type;
+		in[i] = wq_rt_tensor(t->dtype, t->rank, t->dim);
+		memset(in[i]->t.data, 0, wq_tensor_bytes(&in[i]->t));
+	}
+	wq_engine_run(e, in, out);
 	for (int i = 0; i < g->outputs.n; i++)
 		wq_rt_unref(out[i]);
-	wq_rt_unref(in);
+	for (int i = 0; i < g->inputs.n; i++)
+		wq_rt_unref(in[i]);
 	wq_engine_free(e);
 	wq_arena_free(a);
 	wq_module_free(m);
@@ -139,5 +143,27 @@ TEST(affine_chain)
 	CHECK(all() > 0);
 }
 
+static WqGraph *branch(WqOp op, WqValue *v)
+{
+	WqGraph *b = wq_graph_new(g);
+	wq_output(b, "r", wq_build(b, op, 1, &v));
+	return b;
+}
+
+TEST(nested_graphs)
+{
+	WqType t = wq_type_tensor(WQ_BOOL, 0, NULL);
+	WqValue *v = begin(2, matrix), *go = wq_input(g, "go", &t);
+	for (int i = 0; i < N / 2; i++) {
+		WqNode *n = wq_node_new(g, OP_If, 1, &go);
+		wq_node_add_body(n, branch(OP_Neg, v));
+		wq_node_add_body(n, branch(OP_Exp, v));
+		wq_node_finish(n, 1, NULL);
+		v = n->out[0];
+	}
+	wq_output(g, "y", v);
+	CHECK_EQ(all(), N / 2);
+}
+
 TEST_MAIN(TEST_RUN(chain) TEST_RUN(one_value_for_all) TEST_RUN(every_node_is_an_output) TEST_RUN(transposes)
-	TEST_RUN(nested_concatenations) TEST_RUN(doubled_concatenations) TEST_RUN(affine_chain))
+	TEST_RUN(nested_concatenations) TEST_RUN(doubled_concatenations) TEST_RUN(affine_chain) TEST_RUN(nested_graphs))
