@@ -292,7 +292,7 @@ static WqEngine *engine_make(WqArena *a, WqModule *m, const WqEngineOptions *o)
 		e->o = *o;
 	if (e->o.threads <= 0)
 		e->o.threads = machine_threads();
-	wq_plan(a, m->main, &e->main, &e->slots);
+	wq_engine_plan(a, m->main, &e->main, &e->slots);
 	e->value = WQ_NEW_N(a, WqRt *, e->slots.n);
 	e->other = WQ_NEW_N(a, WqRt *, e->slots.n);
 	e->n_bind = wq_dim_num_syms(m);

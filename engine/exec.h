@@ -77,7 +77,7 @@ typedef struct Slot {
 typedef WQ_VEC(Slot) Slots;
 
 /* Lays out g and what is nested in it. All graphs of a module share one row of slots, for none is active twice at once. */
-void wq_plan(WqArena *a, const WqGraph *g, Plan *main, Slots *slots);
+void wq_engine_plan(WqArena *a, const WqGraph *g, Plan *main, Slots *slots);
 void wq_step_init(WqArena *a, Step *s, const WqNode *n, int n_out);
 /* One call of s, whose operands are in call.vin: results in call.vout. */
 void wq_step_eval(Step *s);

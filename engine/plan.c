@@ -168,7 +168,7 @@ static void plan_graph(Planner *p, const WqGraph *g, Plan *plan, const Level *up
 	}
 }
 
-void wq_plan(WqArena *a, const WqGraph *g, Plan *main, Slots *slots)
+void wq_engine_plan(WqArena *a, const WqGraph *g, Plan *main, Slots *slots)
 {
 	Planner p = { .a = a, .slots = slots, .slot_of = wq_map_new(a), .n_sym = wq_dim_num_syms(g->mod) };
 	p.defined = WQ_NEW_N(a, bool, p.n_sym);
