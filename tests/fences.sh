@@ -21,7 +21,7 @@ allow frontend 'frontend/' 'ir/' 'formats/'
 allow engine 'engine/' 'ir/' 'formats/'
 allow passes 'passes/' 'ir/' 'formats/'
 allow codegen 'codegen/' 'ir/' 'formats/' 'wqrt.h'
-allow api 'api/' 'frontend/' 'passes/' 'codegen/' 'engine/' 'ir/' 'formats/' 'wqcc.h'
+allow api 'api/' 'frontend/' 'passes/' 'codegen/' 'engine/' 'ir/' 'formats/' 'wqcc.h' 'wqrt.h'
 allow runtime 'wqrt.h'
 
 # PATTERN FILES-THAT-MAY (a regular expression): nobody else includes it
