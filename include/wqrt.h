@@ -27,6 +27,10 @@ typedef struct wqrt_pool {
 	void (*run)(struct wqrt_pool *pool, void (*fn)(void *arg, int32_t i, int32_t n), void *arg);
 } wqrt_pool;
 
+/* A pool over POSIX threads (runtime/threads.c): the caller's and threads - 1 others, which live as long as the pool. NULL: no memory. */
+wqrt_pool *wqrt_pool_new(int32_t threads);
+void wqrt_pool_free(wqrt_pool *pool);
+
 typedef struct wqrt_port {
 	const char *name;
 	int32_t dtype; /* ONNX TensorProto.DataType; types under 8 bits have one element a byte */

@@ -22,7 +22,7 @@ allow engine 'engine/' 'ir/' 'formats/'
 allow passes 'passes/' 'ir/' 'formats/'
 allow codegen 'codegen/' 'ir/' 'formats/' 'wqrt.h'
 allow api 'api/' 'frontend/' 'passes/' 'codegen/' 'engine/' 'ir/' 'formats/' 'wqcc.h' 'wqrt.h'
-allow runtime 'wqrt.h'
+allow runtime 'wqrt.h' 'softfloat.h'
 
 # PATTERN FILES-THAT-MAY (a regular expression): nobody else includes it
 only() {
