@@ -48,7 +48,7 @@ static uint64_t pattern(int width, int frac)
 	}
 	switch (r >> 3 & 3) {
 	case 0: fraction &= rnd(), fraction &= rnd(); break;
-	case 1: fraction |= rnd() | rnd(); fraction &= (1ull << frac) - 1; break;
+	case 1: fraction |= rnd(), fraction |= rnd(), fraction &= (1ull << frac) - 1; break;
 	case 2: fraction = r >> 40 & 1 ? 0 : fraction >> (r >> 41 & 15); break;
 	default: break;
 	}
