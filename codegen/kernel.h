@@ -44,6 +44,11 @@ CgKind kg_mem(WqDtype t);   /* kind in memory */
 CgKind kg_acc(WqDtype t);   /* kind of arithmetic: CG_F32 for small floats, CG_I1 for bool, else kg_reg */
 CgVal kg_arith(Kg *k, WqDtype t, CgVal v); /* register form -> arithmetic */
 CgVal kg_round(Kg *k, WqDtype t, CgVal v); /* and back; for f16 and bf16 also from f64 */
+/* Any number (or bool) as another type, both in register form, as Cast defines it; saturate and round ('n', 'u', 'd') are for 8-
+ * and 4-bit floats. And the codes of those to f32 and back. */
+CgVal kg_convert(Kg *k, WqDtype to, WqDtype from, CgVal v, bool saturate, char round);
+CgVal kg_small_to_f32(Kg *k, WqDtype t, CgVal code);
+CgVal kg_f32_to_small(Kg *k, WqDtype t, CgVal v, bool saturate, char round);
 
 /* at has v's rank. Along an axis where v has size 1 the index is ignored, so an operand may be asked at its consumer's index once
  * kg_align has dropped leading axes. Lanes: as many as at->lanes, always. */
@@ -122,6 +127,8 @@ typedef struct WqEmit {
 	 * called lane by lane). */
 	CgVal (*at)(Kg *k, const WqNode *n, int result, const CgAt *at);
 	bool at_lanes;
+	/* at reads every operand at the index itself, broadcast or nearly so (the scale of a quantisation): it is fused like ew. */
+	bool pointwise;
 	/* Computing an element costs much or reads many: never repeated for several readers. */
 	bool costly;
 	/* Loops of its own over n, the group's root: every element of every stored result by kg_put, exactly once. */
