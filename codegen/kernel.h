@@ -63,7 +63,8 @@ void kg_put_f(Kg *k, const WqNode *n, int result, const CgAt *at, CgVal v);
 /* The same for only the first `count` lanes (index type). */
 void kg_put_part(Kg *k, const WqNode *n, int result, const CgAt *at, CgVal v, CgVal count);
 CgVal kg_elem_part(Kg *k, const WqValue *v, const CgAt *at, CgVal count);
-/* An integer operand's element i (of a scalar or vector), as index type: constants and known expressions fold. */
+/* An integer operand's element i (of a scalar or vector), as index type (clamped to what that holds: INT64_MAX as the end of a slice stays
+ * large): constants and known expressions fold. */
 CgVal kg_int(Kg *k, const WqValue *v, int64_t i);
 CgVal kg_int_at(Kg *k, const WqValue *v, CgVal i);
 
@@ -107,7 +108,8 @@ void kg_order(Kg *k, const WqValue *v, int *order);
 enum { KG_EINDEX = 2, KG_EBOUND = 3, KG_EVALUE = 4 }; /* as in wqrt.h: an index out of range; a size over its bound; a bad value */
 /* If cond (i1, any lanes) holds the call will return `code`; the kernel goes on and must stay inside its memory. */
 void kg_fault(Kg *k, CgVal cond, int code);
-/* i as an index into n elements: negative ones count from the end; out of range is KG_EINDEX and becomes 0 (or n == 0: faults). */
+/* i (i32, i64 or index type, any lanes: an element as kg_elem gives it) as an index into n elements, of index type: negative ones count from
+ * the end; out of range (checked before it is narrowed) is KG_EINDEX and becomes 0 (n == 0: always; the caller keeps off the memory). */
 CgVal kg_checked(Kg *k, CgVal i, CgVal n);
 
 /* ---- emitters: one record per family, named in ops.def -------------------------------------------------- */
@@ -134,7 +136,9 @@ typedef struct WqEmit {
 	/* Loops of its own over n, the group's root: every element of every stored result by kg_put, exactly once. */
 	void (*kernel)(Kg *k, const WqNode *n);
 	/* Binds (kg_bind) the sizes of results that only running tells, from operands' values (kg_int_at), before anything uses them.
-	 * NULL: there are none, or kernel binds them. */
+	 * NULL: there are none, or kernel binds them. It also checks (kg_fault) sizes that no shape rule can compare, like the elements before
+	 * and after a Reshape: so it runs for every node that has it, views included (what needs no code emits none), and when it
+	 * faulted the call ends before anything else runs. */
 	void (*sizes)(Kg *k, const WqNode *n);
 	bool epilogue;     /* elementwise consumers of result 0 may be fused behind kernel */
 	uint32_t direct;   /* bit i: operand i is read through kg_tensor, so nothing is fused into it */
