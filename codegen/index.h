@@ -1,0 +1,45 @@
+/* index.h: index arithmetic that the emitters of moving operators share (index.c). */
+#ifndef WQ_INDEX_H
+#define WQ_INDEX_H
+
+#include "codegen/kernel.h"
+
+/* ---- indices ------------------------------------------------------------------------------------------- */
+
+CgAt ix_zero(Kg *k, int rank); /* all 0, one element */
+CgAt ix_one(Kg *k, const CgAt *at, int lane); /* the element of a lane alone */
+/* The only element of an operand of one element, of whatever rank. */
+CgVal ix_scalar(Kg *k, const WqValue *v);
+/* An integer of any width as index type, clamped to what that holds. */
+CgVal ix_clamp(Kg *k, CgVal v, bool sign);
+CgVal ix_linear(Kg *k, const WqValue *v, const CgAt *at); /* row-major; at's first lane */
+CgVal ix_product(Kg *k, const WqValue *v, int from, int to); /* of v's sizes of axes [from, to) */
+CgVal ix_mul_sat(Kg *k, CgVal a, CgVal b); /* of two indices >= 0; a large number when it overflows */
+
+/* ---- lanes: for emitters that make one element at a time ------------------------------------------------ */
+
+typedef CgVal IxOne(Kg *k, const WqNode *n, int result, const CgAt *at);
+/* at's lanes by calling `one` for each, in a row; rolled: in a loop, for what is rare. */
+CgVal ix_lanes(Kg *k, const WqNode *n, int result, const CgAt *at, IxOne *one);
+CgVal ix_lanes_rolled(Kg *k, const WqNode *n, int result, const CgAt *at, IxOne *one);
+
+/* ---- sizes ---------------------------------------------------------------------------------------------- */
+
+/* Gives the value n (index type or i64, signed) to result `result`'s size along an axis if that is a symbol; below 0 or beyond the index
+ * type is KG_EBOUND and becomes 0. */
+void ix_bind(Kg *k, const WqNode *n, int result, int axis, CgVal size);
+bool ix_is_open(const WqNode *n, int result); /* has the result a size that is a bare symbol? */
+/* If two sizes differ, the call fails; nothing is emitted where they are known to agree. */
+void ix_agree(Kg *k, WqDim a, WqDim b);
+int ix_axis(const WqNode *n, int rank); /* the attribute `axis`, not negative */
+int ix_choose(const WqNode *n, const char *attr, int count, const char *const *name); /* which of the names an attribute is; fails */
+
+
+/* ---- places that indices name (emit_gather.c) ------------------------------------------------------------ */
+
+/* Faults if indices of GatherElements and ScatterElements are larger than the operand, where they may not be. */
+void ix_fit_elements(Kg *k, const WqNode *n);
+/* GatherND, ScatterND: where the block begins that row `row` (its leading indices) of operand 1 names. */
+CgAt ix_nd_place(Kg *k, const WqNode *n, int batch, const CgVal *row);
+
+#endif
