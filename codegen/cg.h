@@ -166,6 +166,9 @@ enum { CG_EXPORT = 1, CG_COLD = 2, CG_INLINE = 4, CG_NOINLINE = 8 };
 void cg_fn_begin(Cg *c, CgFn *f, const char *name, CgType ret, int n, const CgType *params, uint64_t noalias, uint64_t readonly, int flags);
 void cg_return(Cg *c, CgVal v);      /* v NULL: void; the last thing of a function, outside loops and ifs */
 void cg_fn_end(Cg *c);
+/* A function that the module has once, however often it is asked for; emit() gives its body, cg_return included. May be called while
+ * another function is being built. For what is long and not worth its speed in line. */
+CgVal cg_shared(Cg *c, const char *name, CgType ret, int n, const CgType *params, void (*emit)(Cg *c, CgFn *f));
 CgVal cg_call(Cg *c, CgVal fn, int n, CgVal *args);
 CgVal cg_call_ptr(Cg *c, CgVal ptr, CgType ret, int n, CgVal *args); /* through a pointer; parameters as the arguments are */
 CgVal cg_extern(Cg *c, const char *name, CgType ret, int n, const CgType *params); /* a function of the runtime */
@@ -199,6 +202,7 @@ CgVal cg_fmod(Cg *c, CgVal x, CgVal y); /* exact, the dividend's sign */
 
 enum { CG_OBJECT, CG_ASSEMBLY, CG_LLVM };
 void cg_optimize(Cg *c, int level, bool size); /* verifies first: an invalid module is a bug; then LLVM's passes */
+bool cg_optimized(const Cg *c);                  /* has it been? Only once. */
 /* The module as bytes that live in the arena. */
 const void *cg_emit(Cg *c, int what, size_t *n);
 

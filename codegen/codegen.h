@@ -58,11 +58,12 @@ int64_t wq_plan(WqPlanItem *item, int n, int64_t align, int64_t *live, WqArena *
 /* ---- in this process (jit.c) ---------------------------------------------------------------------------- */
 
 typedef struct WqJit WqJit;
-WqJit *wq_jit_new(WqProgram *c); /* the code must be for this CPU; lives as long as c->a */
+WqJit *wq_jit_new(WqProgram *c); /* the code must be for this CPU; optimises it if nobody has; lives as long as c->a */
 /* dims: in, as wqrt_call.in_dims. Returns a WQRT code. Memory for arena and weights is the jit's own. */
 int wq_jit_call(WqJit *j, const void *const *in, const int64_t *in_dims, void *const *out, int64_t *out_dims, int threads);
 const void *wq_jit_symbol(WqJit *j, const char *name);
-/* Nanoseconds each kernel took in the last call (option profile): one per c->kernels. */
+/* Nanoseconds each kernel took in the last call (option profile): one per c->kernels. The entry function then calls void wqrt_mark(i32)
+ * (cg_extern) with -1 at its start, and with i after kernel i; several marks of one kernel (in a loop) add up. */
 const int64_t *wq_jit_profile(const WqJit *j);
 
 #endif

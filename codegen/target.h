@@ -49,4 +49,8 @@ bool wq_target_has(const WqTarget *t, const char *feature); /* "avx512vbmi": ena
 void wq_target_list(WqStr *out); /* name and one line each */
 void wq_target_print(const WqTarget *t, WqStr *out); /* resolved triple, CPU, features: -v */
 
+/* This CPU, as LLVM names it, and its features (object.c). */
+const char *wq_native_cpu(WqArena *a);
+const char *wq_native_features(WqArena *a);
+
 #endif

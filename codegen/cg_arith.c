@@ -1,0 +1,201 @@
+/* cg_arith.c: arithmetic, comparisons, selection. LLVM's builder folds constants; what it leaves, x + 0 and the like, is folded here, so
+ * that sizes and indices stay numbers wherever they can.
+ */
+#include "codegen/cg_impl.h"
+
+void cg_match(Cg *c, CgVal *a, CgVal *b)
+{
+	int na = cg_lanes(c, *a), nb = cg_lanes(c, *b);
+	if (na == nb)
+		return;
+	*a = cg_splat(c, *a, nb > na ? nb : na);
+	*b = cg_splat(c, *b, nb > na ? nb : na);
+}
+
+static bool floats(Cg *c, CgVal v) { return cg_is_float(cg_type(c, v).kind); }
+
+/* Are both of one type? A mistake shows here rather than as a module that does not verify. */
+static void check(CgVal a, CgVal b)
+{
+	if (LLVMTypeOf(a) != LLVMTypeOf(b)) {
+		char *ta = LLVMPrintTypeToString(LLVMTypeOf(a)), *tb = LLVMPrintTypeToString(LLVMTypeOf(b));
+		WQ_BUG("operands of types %s and %s", ta, tb);
+	}
+}
+
+static CgVal binary(Cg *c, LLVMOpcode of_int, LLVMOpcode of_float, CgVal a, CgVal b)
+{
+	bool f = floats(c, a);
+	WQ_ASSERT(!f || of_float);
+	check(a, b);
+	return LLVMBuildBinOp(c->b, f ? of_float : of_int, a, b, "");
+}
+
+static bool is(CgVal v, int64_t x)
+{
+	int64_t k;
+	return cg_splat_const(v, &k) && k == x;
+}
+
+CgVal cg_add(Cg *c, CgVal a, CgVal b)
+{
+	cg_match(c, &a, &b);
+	if (is(a, 0))
+		return b;
+	if (is(b, 0))
+		return a;
+	return binary(c, LLVMAdd, LLVMFAdd, a, b);
+}
+
+CgVal cg_sub(Cg *c, CgVal a, CgVal b)
+{
+	cg_match(c, &a, &b);
+	if (is(b, 0))
+		return a;
+	if (a == b && !floats(c, a))
+		return LLVMConstNull(LLVMTypeOf(a));
+	return binary(c, LLVMSub, LLVMFSub, a, b);
+}
+
+CgVal cg_mul(Cg *c, CgVal a, CgVal b)
+{
+	cg_match(c, &a, &b);
+	if (is(a, 1) || is(b, 0))
+		return b;
+	if (is(b, 1) || is(a, 0))
+		return a;
+	return binary(c, LLVMMul, LLVMFMul, a, b);
+}
+
+CgVal cg_neg(Cg *c, CgVal a) { return floats(c, a) ? LLVMBuildFNeg(c->b, a, "") : LLVMBuildNeg(c->b, a, ""); }
+
+CgVal cg_fdiv(Cg *c, CgVal a, CgVal b)
+{
+	cg_match(c, &a, &b);
+	WQ_ASSERT(floats(c, a));
+	return binary(c, LLVMFDiv, LLVMFDiv, a, b);
+}
+
+static CgVal quotient(Cg *c, LLVMOpcode op, CgVal a, CgVal b)
+{
+	cg_match(c, &a, &b);
+	return is(b, 1) ? a : binary(c, op, 0, a, b);
+}
+
+static CgVal remainder_of(Cg *c, LLVMOpcode op, CgVal a, CgVal b)
+{
+	cg_match(c, &a, &b);
+	return is(b, 1) ? LLVMConstNull(LLVMTypeOf(a)) : binary(c, op, 0, a, b);
+}
+
+CgVal cg_sdiv(Cg *c, CgVal a, CgVal b) { return quotient(c, LLVMSDiv, a, b); }
+CgVal cg_udiv(Cg *c, CgVal a, CgVal b) { return quotient(c, LLVMUDiv, a, b); }
+CgVal cg_srem(Cg *c, CgVal a, CgVal b) { return remainder_of(c, LLVMSRem, a, b); }
+CgVal cg_urem(Cg *c, CgVal a, CgVal b) { return remainder_of(c, LLVMURem, a, b); }
+
+CgVal cg_and(Cg *c, CgVal a, CgVal b)
+{
+	cg_match(c, &a, &b);
+	if (a == b || is(a, 0) || is(b, -1))
+		return a;
+	return is(b, 0) || is(a, -1) ? b : binary(c, LLVMAnd, 0, a, b);
+}
+
+CgVal cg_or(Cg *c, CgVal a, CgVal b)
+{
+	cg_match(c, &a, &b);
+	if (a == b || is(a, -1) || is(b, 0))
+		return a;
+	return is(b, -1) || is(a, 0) ? b : binary(c, LLVMOr, 0, a, b);
+}
+
+CgVal cg_xor(Cg *c, CgVal a, CgVal b)
+{
+	cg_match(c, &a, &b);
+	if (is(b, 0))
+		return a;
+	return is(a, 0) ? b : binary(c, LLVMXor, 0, a, b);
+}
+
+CgVal cg_not(Cg *c, CgVal a) { return LLVMBuildNot(c->b, a, ""); }
+
+static CgVal shift(Cg *c, LLVMOpcode op, CgVal a, CgVal b)
+{
+	cg_match(c, &a, &b);
+	return is(b, 0) || is(a, 0) ? a : binary(c, op, 0, a, b);
+}
+
+CgVal cg_shl(Cg *c, CgVal a, CgVal b) { return shift(c, LLVMShl, a, b); }
+CgVal cg_lshr(Cg *c, CgVal a, CgVal b) { return shift(c, LLVMLShr, a, b); }
+CgVal cg_ashr(Cg *c, CgVal a, CgVal b) { return shift(c, LLVMAShr, a, b); }
+
+CgVal cg_addi(Cg *c, CgVal a, int64_t b) { return cg_add(c, a, cg_int(c, cg_type(c, a), b)); }
+CgVal cg_muli(Cg *c, CgVal a, int64_t b) { return cg_mul(c, a, cg_int(c, cg_type(c, a), b)); }
+CgVal cg_divi(Cg *c, CgVal a, int64_t b) { return cg_udiv(c, a, cg_int(c, cg_type(c, a), b)); }
+
+static bool has_fma(const WqTarget *t, CgKind k) { return t->fma && (k == CG_F32 ? t->hard_f32 : k == CG_F64 && t->hard_f64); }
+
+CgVal cg_fma(Cg *c, CgVal a, CgVal b, CgVal add)
+{
+	cg_match(c, &a, &b);
+	cg_match(c, &a, &add);
+	cg_match(c, &b, &add);
+	CgKind k = cg_type(c, a).kind;
+	if (!cg_is_float(k) || !has_fma(c->t, k))
+		return cg_add(c, cg_mul(c, a, b), add);
+	return cg_call_intrinsic(c, "llvm.fma", a, a, b, add);
+}
+
+/* ---- comparisons ------------------------------------------------------------------------------------ */
+
+CgVal cg_cmp(Cg *c, CgCmp op, CgVal a, CgVal b)
+{
+	static const LLVMIntPredicate ints[] = {LLVMIntEQ, LLVMIntNE, LLVMIntSLT, LLVMIntSLE, LLVMIntSGT, LLVMIntSGE,
+		LLVMIntULT, LLVMIntULE, LLVMIntUGT, LLVMIntUGE};
+	static const LLVMRealPredicate reals[] = {LLVMRealOEQ, LLVMRealUNE, LLVMRealOLT, LLVMRealOLE, LLVMRealOGT, LLVMRealOGE};
+	cg_match(c, &a, &b);
+	check(a, b);
+	if (!floats(c, a)) {
+		WQ_ASSERT(op != CG_UNO);
+		return LLVMBuildICmp(c->b, ints[op], a, b, "");
+	}
+	WQ_ASSERT(op == CG_UNO || op <= CG_GE);
+	return LLVMBuildFCmp(c->b, op == CG_UNO ? LLVMRealUNO : reals[op], a, b, "");
+}
+
+CgVal cg_select(Cg *c, CgVal cond, CgVal yes, CgVal no)
+{
+	int64_t k;
+	cg_match(c, &yes, &no);
+	check(yes, no);
+	int lanes = cg_lanes(c, cond);
+	if (lanes > 1) {
+		yes = cg_splat(c, yes, lanes);
+		no = cg_splat(c, no, lanes);
+	}
+	if (cg_splat_const(cond, &k))
+		return k ? yes : no;
+	return yes == no ? yes : LLVMBuildSelect(c->b, cond, yes, no, "");
+}
+
+static CgVal pick(Cg *c, CgCmp op, CgVal a, CgVal b)
+{
+	cg_match(c, &a, &b);
+	return cg_select(c, cg_cmp(c, op, a, b), a, b);
+}
+
+CgVal cg_min(Cg *c, CgVal a, CgVal b) { return pick(c, CG_LT, a, b); }
+CgVal cg_max(Cg *c, CgVal a, CgVal b) { return pick(c, CG_GT, a, b); }
+CgVal cg_umin(Cg *c, CgVal a, CgVal b) { return pick(c, CG_ULT, a, b); }
+CgVal cg_umax(Cg *c, CgVal a, CgVal b) { return pick(c, CG_UGT, a, b); }
+
+CgVal cg_abs(Cg *c, CgVal a)
+{
+	if (floats(c, a))
+		return cg_call_intrinsic(c, "llvm.fabs", a, a, NULL, NULL);
+	return cg_select(c, cg_cmp(c, CG_LT, a, cg_zero(c, cg_type(c, a))), cg_neg(c, a), a);
+}
+
+CgVal cg_popcount(Cg *c, CgVal a) { return cg_call_intrinsic(c, "llvm.ctpop", a, a, NULL, NULL); }
+
+CgVal cg_clz(Cg *c, CgVal a) { return cg_call_intrinsic(c, "llvm.ctlz", a, a, LLVMConstInt(c->prim[CG_I1], 0, false), NULL); }
