@@ -11,6 +11,7 @@ static const struct {
 	{ "run", verb_run, "run MODEL [--input NAME=FILE]... [--output DIR]   evaluate on .npy, .npz or .pb files" },
 	{ "check", verb_check, "check DIR...   run folders in the layout of ONNX's tests and compare" },
 	{ "eval", verb_eval, "eval MODEL --data FILE.npz --metric top1|top5|ppl|mse   accuracy on labelled data" },
+	{ "bench", verb_bench, "bench MODEL|FOLDER [--json] [--runs N] [--input NAME=FILE]...   latency, kernel by kernel" },
 	{ "inspect", verb_inspect, "inspect MODEL [--json]   operators, parameters, work, weights" },
 	{ "support", verb_support, "support   the ONNX operators that are read, as Markdown" },
 };

@@ -40,6 +40,15 @@ expect 0 '1 passed, 0 failed, 0 skipped' "$WQCC" check models/digits --range 1e-
 expect 4 '0 passed, 1 failed' "$WQCC" check "$tmp"
 expect 1 "no metric 'f1'" "$WQCC" eval $model --data models/digits/data.npz --metric f1
 
+# bench: a folder's data, made-up inputs, the answer to a request
+expect 1 'which model' "$WQCC" bench
+expect 1 "unknown engine 'x'" "$WQCC" bench $model --engine x
+expect 1 '--dim batch=N' "$WQCC" bench $model --engine eval
+expect 1 'no such input' "$WQCC" bench $model --engine eval --input nothing=x
+expect 0 'median of 3' "$WQCC" bench models/digits --engine eval --runs 3
+expect 0 '"median_ms"' "$WQCC" bench $model --engine eval --dim batch=2 --runs 3 --json
+expect 0 '"median"' bash -c "printf '2\n3\n' | '$WQCC' bench models/digits --engine eval --serve"
+
 # text form: written, read back, the same text; the same answers
 expect 0 '' "$WQCC" $model -emit ir -o "$tmp/a.ir" -O clean
 expect 0 '' "$WQCC" --from-ir "$tmp/a.ir" -emit ir -o "$tmp/b.ir"
