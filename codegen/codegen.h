@@ -12,7 +12,7 @@ typedef struct WqCodeOptions {
 	const char *symbol;  /* prefix of names in the object; NULL: "model" */
 	int level;           /* 0 to 3 */
 	bool size;           /* -Os */
-	bool threads;        /* kernels share their work over the caller's pool */
+	int threads;         /* at most so many: kernels share their work over the caller's pool; 1: no pool */
 	bool profile;        /* time per kernel, for bench */
 	bool weights_inside; /* in the object; else apart */
 } WqCodeOptions;

@@ -39,6 +39,7 @@ WqArena *kg_arena(const Kg *k); /* gone after the kernel */
 
 /* ---- elements ------------------------------------------------------------------------------------------ */
 
+int kg_bytes(WqDtype t); /* of an element in memory */
 CgKind kg_reg(WqDtype t);   /* kind in registers */
 CgKind kg_mem(WqDtype t);   /* kind in memory */
 CgKind kg_acc(WqDtype t);   /* kind of arithmetic: CG_F32 for small floats, CG_I1 for bool, else kg_reg */
@@ -105,7 +106,7 @@ void kg_order(Kg *k, const WqValue *v, int *order);
 
 /* ---- errors -------------------------------------------------------------------------------------------- */
 
-enum { KG_EINDEX = 2, KG_EBOUND = 3, KG_EVALUE = 4 }; /* as in wqrt.h: an index out of range; a size over its bound; a bad value */
+enum { KG_ESHAPE = 1, KG_EINDEX = 2, KG_EBOUND = 3, KG_EVALUE = 4 }; /* as in wqrt.h: an index out of range; a size over its bound; a bad value */
 /* If cond (i1, any lanes) holds the call will return `code`; the kernel goes on and must stay inside its memory. */
 void kg_fault(Kg *k, CgVal cond, int code);
 /* i (i32, i64 or index type, any lanes: an element as kg_elem gives it) as an index into n elements, of index type: negative ones count from

@@ -1,0 +1,151 @@
+/* program.c: from a graph to an LLVM module: what can be compiled, and the order of work. */
+#include "codegen/program.h"
+
+/* ---- what cannot be compiled -------------------------------------------------------------------------------------- */
+
+static void complain(WqStr *why, const WqNode *n, const char *text)
+{
+	wq_str_printf(why, "%s%s: %s", why->n ? "\n" : "", wq_op(n->op)->name, text);
+	if (n->name)
+		wq_str_printf(why, " (%s)", n->name);
+}
+
+static const char *value_trouble(const WqModule *m, const WqValue *v)
+{
+	if (!v)
+		return NULL;
+	if (v->type.kind != WQ_TENSOR)
+		return "sequences and optionals are the evaluator's alone";
+	if (v->type.dtype == WQ_STR)
+		return "strings are the evaluator's alone";
+	if (v->type.rank < 0)
+		return "a tensor of unknown rank";
+	if (wq_dtype_size(v->type.dtype) > 8)
+		return "complex numbers of two f64";
+	if (!v->data && wq_max_count(m, &v->type) < 0)
+		return "a size without an upper bound (--dim NAME<=N)";
+	return NULL;
+}
+
+static const char *node_trouble(const WqModule *m, const WqTarget *t, const WqNode *n)
+{
+	const WqEmit *e = wq_emit(n->op);
+	if (wq_op(n->op)->flags & WQ_SEQ)
+		return "sequences and optionals are the evaluator's alone";
+	if (wq_op(n->op)->flags & WQ_TEXT)
+		return "strings are the evaluator's alone";
+	for (int i = 0; i < n->n_in; i++)
+		if (value_trouble(m, n->in[i]))
+			return value_trouble(m, n->in[i]);
+	for (int i = 0; i < n->n_out; i++)
+		if (value_trouble(m, n->out[i]))
+			return value_trouble(m, n->out[i]);
+	if (!e || (!e->ew && !e->at && !e->kernel && !(wq_op(n->op)->flags & WQ_BODY)))
+		return "no code can be made for it";
+	return e->refuse ? e->refuse(t, n) : NULL;
+}
+
+static void check_graph(const WqGraph *g, const WqTarget *t, WqStr *why)
+{
+	for (const WqNode *n = g->first; n; n = n->next) {
+		const char *trouble = node_trouble(g->mod, t, n);
+		if (trouble)
+			complain(why, n, trouble);
+		for (int i = 0; i < n->n_body; i++)
+			check_graph(n->body[i], t, why);
+	}
+	for (int i = 0; i < g->inputs.n + g->outputs.n; i++) {
+		const WqValue *v = i < g->inputs.n ? g->inputs.v[i] : g->outputs.v[i - g->inputs.n].value;
+		const char *trouble = value_trouble(g->mod, v);
+		if (trouble && (!v->def || v->graph != g))
+			wq_str_printf(why, "%s%s: %s", why->n ? "\n" : "", v->name, trouble);
+	}
+}
+
+bool wq_program_supported(WqModule *m, const WqTarget *t, WqStr *why)
+{
+	check_graph(m->main, t, why);
+	return why->n == 0;
+}
+
+/* ---- which nodes give sizes their values ---------------------------------------------------------------------------- */
+
+static bool mark(WqBuild *b, WqDim d)
+{
+	int sym;
+	WqDim x, y;
+	int64_t coef;
+	bool fresh = false;
+	if (wq_dim_static(d))
+		return false;
+	if (wq_dim_is_sym(b->m, d, &sym)) {
+		fresh = !b->known[sym];
+		b->known[sym] = true;
+	} else if (wq_dim_call(b->m, d, &x, &y)) {
+		fresh = mark(b, x);
+		fresh |= mark(b, y);
+	} else {
+		for (int i = 0; i < wq_dim_num_terms(b->m, d); i++) {
+			WqDim atom[8];
+			int n = wq_dim_term(b->m, d, i, &coef, atom);
+			for (int j = 0; j < n; j++)
+				fresh |= mark(b, atom[j]);
+		}
+	}
+	return fresh;
+}
+
+static bool mark_type(WqBuild *b, const WqType *t)
+{
+	bool fresh = false;
+	for (int i = 0; i < t->rank; i++)
+		fresh |= mark(b, t->dim[i]);
+	return fresh;
+}
+
+static void mark_graph(WqBuild *b, const WqGraph *g)
+{
+	for (int i = 0; i < g->inputs.n; i++)
+		mark_type(b, &g->inputs.v[i]->type);
+	for (const WqNode *n = g->first; n; n = n->next) {
+		bool fresh = false;
+		for (int i = 0; i < n->n_body; i++)
+			mark_graph(b, n->body[i]);
+		for (int i = 0; i < n->n_out; i++)
+			if (n->out[i])
+				fresh |= mark_type(b, &n->out[i]->type);
+		if (fresh)
+			b->binds[n->id] = true;
+	}
+}
+
+bool wq_binds(const WqBuild *b, const WqNode *n) { return b->binds[n->id]; }
+
+/* ------------------------------------------------------------------------------------------------------------------------ */
+
+WqProgram *wq_program_new(WqModule *m, const WqCodeOptions *o, WqArena *a)
+{
+	WqStr why = {.a = a};
+	if (!wq_program_supported(m, o->target, &why))
+		wq_fail(WQ_EUNSUPPORTED, "%s: no code can be made for %s:\n%s", m->name, o->target->name, why.s);
+	WqProgram *p = WQ_NEW(a, WqProgram);
+	p->mod = m;
+	p->o = *o;
+	p->a = a;
+	if (!p->o.symbol)
+		p->o.symbol = "model";
+	if (p->o.threads < 1)
+		p->o.threads = 1;
+	p->cg = cg_new(o->target, p->o.symbol, a);
+	WqBuild b = {.p = p, .m = m, .a = a, .cg = p->cg, .target = o->target, .kernels = wq_map_new(a), .max_threads = p->o.threads};
+	b.known = WQ_NEW_N(a, bool, wq_dim_num_syms(m) + 1);
+	b.binds = WQ_NEW_N(a, bool, m->next_id + 1);
+	mark_graph(&b, m->main);
+	wq_layout(&b, m->main);
+	wq_groups(&b, m->main);
+	wq_places(&b);
+	for (int i = 0; i < b.graphs.n; i++)
+		b.max_kernels += b.graphs.v[i]->v.n;
+	wq_emit_entry(&b);
+	return p;
+}
