@@ -210,7 +210,7 @@ static void free_engine(void *e) { wq_engine_free(e); }
 static void compile(Bench *b, bool profile)
 {
 	const WqTarget *target = wq_target("native", NULL, NULL, b->c.arena);
-	WqCodeOptions o = { .target = target, .level = 3, .threads = b->c.threads > 1, .profile = profile };
+	WqCodeOptions o = { .target = target, .level = 3, .threads = b->c.threads, .profile = profile };
 	double from = now();
 	b->program = wq_program_new(b->m->module, &o, b->c.arena);
 	b->jit = wq_jit_new(b->program);

@@ -20,6 +20,7 @@ typedef struct Check {
 	double range;      /* > 0: passes if within this share of the expected output's range */
 	bool const_inputs; /* inputs are compiled in as constants */
 	int timeout;       /* seconds a folder */
+	bool jit;          /* compiled in memory; else the evaluator */
 } Check;
 
 typedef enum { PASS, FAIL, SKIP } Outcome;
@@ -221,6 +222,43 @@ static WqModule *import_for(const Check *k, OnnxModel *model, WqArena *a, int n,
 	return onnx_import(model, &o);
 }
 
+static void run_engine(const Check *k, WqModule *m, WqRt *const *in, WqRt **out)
+{
+	WqEngineOptions eo = { .threads = k->c.threads, .plain = k->c.plain };
+	WqEngine *e = wq_engine_new(m, &eo);
+	wq_engine_run(e, in, out);
+	wq_engine_free(e);
+}
+
+/* Sizes that the model leaves open are bounded by those of the data. */
+static void bound_by_data(WqModule *m, WqRt *const *in)
+{
+	for (int i = 0; i < m->main->inputs.n; i++) {
+		const WqType *t = &m->main->inputs.v[i]->type;
+		for (int d = 0; in[i] && in[i]->kind == WQ_TENSOR && d < t->rank && d < in[i]->t.rank; d++) {
+			int sym;
+			if (wq_dim_is_sym(m, t->dim[d], &sym) && wq_dim_hi(m, t->dim[d]) >= WQ_DIM_INF)
+				wq_dim_bound(m, t->dim[d], wq_dim_lo(m, t->dim[d]), in[i]->t.dim[d]);
+		}
+	}
+}
+
+static void run_compiled(const Check *k, WqModule *m, WqRt *const *in, WqRt **out)
+{
+	WqArena *a = k->c.arena;
+	bound_by_data(m, in);
+	int threads = k->c.threads > 1 ? k->c.threads : 1;
+	WqCodeOptions o = { .target = wq_target("native", NULL, NULL, a), .level = 2, .threads = threads };
+	WqProgram *p = wq_program_new(m, &o, a);
+	WqJit *j = wq_jit_new(p);
+	ApiCall *c = api_call_new(m, in, a);
+	int code = api_call_jit(c, j, threads);
+	if (code)
+		wq_fail(WQ_ECHECK, "the compiled code says: %s", api_wqrt_text(code));
+	for (int i = 0; i < m->main->outputs.n; i++)
+		out[i] = api_call_result(c, i);
+}
+
 static void run_set(const Check *k, OnnxModel *model, const char *dir)
 {
 	WqArena *a = k->c.arena;
@@ -239,15 +277,13 @@ static void run_set(const Check *k, OnnxModel *model, const char *dir)
 	bool random = depends_on_random(m->main);
 	if (k->c.passes)
 		wq_passes(m, k->c.passes);
-	WqEngineOptions eo = { .threads = k->c.threads, .plain = k->c.plain };
-	WqEngine *e = wq_engine_new(m, &eo);
 	WqRt **rin = WQ_NEW_N(a, WqRt *, m->main->inputs.n + 1);
 	for (int i = 0; i < m->main->inputs.n; i++)
 		for (int j = 0; j < n; j++)
 			if (!strcmp(m->main->inputs.v[i]->name, names[j]))
 				rin[i] = to_rt(a, in[j]);
 	WqRt **out = WQ_NEW_N(a, WqRt *, m->main->outputs.n + 1);
-	wq_engine_run(e, rin, out);
+	(k->jit ? run_compiled : run_engine)(k, m, rin, out);
 	for (int i = 0; i < m->main->outputs.n; i++) {
 		const char *path = wq_sprintf(a, "%s/output_%d.pb", dir, i);
 		if (!exists(path))
@@ -262,7 +298,6 @@ static void run_set(const Check *k, OnnxModel *model, const char *dir)
 		wq_rt_unref(out[i]);
 	for (int i = 0; i < m->main->inputs.n; i++)
 		wq_rt_unref(rin[i]);
-	wq_engine_free(e);
 	wq_module_free(m);
 }
 
@@ -362,8 +397,9 @@ int verb_check(int argc, char **argv)
 		else if ((v = option_value("--timeout", argc, argv, &i)))
 			k.timeout = (int)option_number("--timeout", v);
 		else if ((v = option_value("--engine", argc, argv, &i))) {
-			if (strcmp(v, "eval"))
-				wq_fail(WQ_EINPUT, "unknown engine '%s' (there is: eval)", v);
+			k.jit = !strcmp(v, "jit");
+			if (!k.jit && strcmp(v, "eval"))
+				wq_fail(WQ_EINPUT, "unknown engine '%s' (there are: eval, jit)", v);
 		} else if (!strcmp(argv[i], "--const-inputs"))
 			k.const_inputs = true;
 		else if (argv[i][0] == '-')
@@ -371,6 +407,8 @@ int verb_check(int argc, char **argv)
 		else
 			WQ_PUSH(k.c.arena, dirs, argv[i]);
 	}
+	if (k.jit && !k.c.passes)
+		k.c.passes = "opt";
 	int count[3] = { 0 };
 	static const char *const word[] = { "pass", "FAIL", "skip" };
 	for (int i = 0; i < dirs.n; i++) {

@@ -57,14 +57,12 @@ static void describe(WqBuild *b, const WqGroup *g, const char *name)
 	WQ_PUSH(b->a, b->p->kernels, k);
 }
 
-static CgVal cycles(Cg *c) { return cg_intrinsic(c, "llvm.readcyclecounter", 0, NULL, 0, NULL); }
-
-static void add_profile(Kg *k, CgVal start)
+/* The jit's clock: see jit.c. */
+static void mark_time(Kg *k, int kernel)
 {
-	Cg *c = k->cg;
-	int64_t slot = k->b->profile_offset + 8 * (k->b->p->kernels.n - 1);
-	CgVal p = cg_ati(c, CG_I8, k->arena, slot), old = cg_load(c, cg_t(CG_I64, 1), p, 8);
-	cg_store(c, cg_add(c, old, cg_sub(c, cycles(c), start)), p, 8);
+	CgType t = cg_t(CG_I32, 1);
+	CgVal arg = cg_int(k->cg, t, kernel), fn = cg_extern(k->cg, "wqrt_mark", cg_t(CG_VOID, 1), 1, &t);
+	cg_call(k->cg, fn, 1, &arg);
 }
 
 static void emit_sizes(Kg *k, const WqGroup *g)
@@ -102,7 +100,6 @@ static void call_kernel(Kg *k, WqGroup *g)
 		arg[n++] = cg_ati(c, CG_I8, k->weights, call.packed.v[i]->offset);
 	arg[n++] = k->sizes;
 	arg[n++] = cg_ati(c, CG_I8, k->arena, g->scratch_item < 0 ? 0 : b->items.v[g->scratch_item].offset);
-	CgVal start = b->p->o.profile ? cycles(c) : NULL;
 	const WqKernelInfo *info = &b->p->kernels.v[b->p->kernels.n - 1];
 	if (b->p->o.threads > 1 && call.shared && info->flops + info->bytes >= SHARE_WORK) {
 		wq_call_shared(k, &call, n, arg);
@@ -111,8 +108,8 @@ static void call_kernel(Kg *k, WqGroup *g)
 		arg[n + 1] = cg_idx(c, 1);
 		cg_call(c, call.fn->value, n + (b->p->o.threads > 1 ? 2 : 0), arg);
 	}
-	if (start)
-		add_profile(k, start);
+	if (b->p->o.profile)
+		mark_time(k, b->p->kernels.n - 1);
 	if (binds(b, g))
 		kg_forget(k);
 }
@@ -171,16 +168,13 @@ static CgFn emit_main(WqBuild *b)
 	k.out = f.param[3];
 	k.sizes = f.param[4];
 	k.pool = f.param[6];
-	b->profile_offset = (b->p->arena_bytes + 63) / 64 * 64;
 	if (b->p->o.profile)
-		cg_memset(c, cg_ati(c, CG_I8, k.arena, b->profile_offset), 0, cg_idx(c, 8 * (int64_t)b->max_kernels));
+		mark_time(&k, -1);
 	wq_emit_graph(&k, b->m->main);
 	emit_outputs(&k, f.param[5]);
 	CgVal err = cg_load(c, cg_t(cg_index(c), 1), k.sizes, 0);
 	cg_return(c, cg_resize(c, err, CG_I32, true));
 	cg_fn_end(c);
-	if (b->p->o.profile)
-		b->p->arena_bytes = b->profile_offset + 8 * (int64_t)b->max_kernels;
 	return f;
 }
 

@@ -120,11 +120,6 @@ static void add(Grouper *s, WqGroup *g, const WqNode *n)
 	s->of[position(s, n)] = g;
 }
 
-static bool usable(const WqValue *v)
-{
-	return v->type.kind == WQ_TENSOR && v->type.rank >= 0;
-}
-
 /* Joins the group behind it as a prologue. */
 static bool join_reader(Grouper *s, const WqNode *n)
 {

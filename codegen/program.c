@@ -144,8 +144,6 @@ WqProgram *wq_program_new(WqModule *m, const WqCodeOptions *o, WqArena *a)
 	wq_layout(&b, m->main);
 	wq_groups(&b, m->main);
 	wq_places(&b);
-	for (int i = 0; i < b.graphs.n; i++)
-		b.max_kernels += b.graphs.v[i]->v.n;
 	wq_emit_entry(&b);
 	return p;
 }

@@ -86,10 +86,9 @@ typedef struct WqBuild {
 	WQ_VEC(WqPlanItem) items;  /* of the arena */
 	WqWeight *last_weight;
 	int steps;
-	int64_t profile_offset;
 	WqMap *kernels;        /* key -> CgFn of equal kernels */
 	int n_kernels;
-	int max_threads, max_kernels;
+	int max_threads;
 	bool *known, *binds;   /* symbols; nodes by id */
 } WqBuild;
 
