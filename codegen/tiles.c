@@ -1,0 +1,29 @@
+/* tiles.c: see tiles.h. */
+#include "codegen/tiles.h"
+
+GemmType tile_type(WqDtype t)
+{
+	CgKind mem = t == WQ_F16 ? CG_F16 : t == WQ_BF16 ? CG_BF16 : kg_mem(t);
+	return gemm_type(mem, wq_dtype_is_signed(t));
+}
+
+void tile_put(Kg *k, const WqNode *n, const CgAt *at, CgVal acc, CgVal count)
+{
+	Cg *c = kg_cg(k);
+	WqDtype t = n->out[0]->type.dtype;
+	CgAt to = *at;
+	to.lanes = cg_lanes(c, acc);
+	acc = cg_is_float(cg_type(c, acc).kind) ? kg_round(k, t, acc) : cg_resize(c, acc, kg_reg(t), true);
+	if (count)
+		kg_put_part(k, n, 0, &to, acc, count);
+	else
+		kg_put(k, n, 0, &to, acc);
+}
+
+CgVal tile_columns(Cg *c, CgVal first, CgVal cols, int lanes)
+{
+	CgVal n = cg_min(c, cg_max(c, cg_sub(c, cols, first), cg_idx(c, 0)), cg_idx(c, lanes));
+	return tile_is(n, lanes) ? NULL : n;
+}
+
+CgVal tile_ceil_div(Cg *c, CgVal n, int64_t by) { return cg_divi(c, cg_addi(c, n, by - 1), by); }
