@@ -40,20 +40,7 @@ const WqEmit emit_shape = {.at = shape_at};
 
 /* ---- Range --------------------------------------------------------------------------------------------------------- */
 
-static CgVal as_f64(Kg *k, const WqValue *v)
-{
-	Cg *c = kg_cg(k);
-	CgVal x = kg_arith(k, v->type.dtype, ix_scalar(k, v));
-	return cg_type(c, x).kind == CG_F64 ? x : cg_fcast(c, x, CG_F64);
-}
-
-/* An f64 as a float of type t, rounded once, in register form. */
-static CgVal narrowed(Kg *k, WqDtype t, CgVal v)
-{
-	if (t == WQ_F64)
-		return v;
-	return t == WQ_F32 ? cg_fcast(kg_cg(k), v, CG_F32) : kg_round(k, t, v);
-}
+static CgVal as_f64(Kg *k, const WqValue *v) { return ix_f64(k, v->type.dtype, ix_scalar(k, v)); }
 
 static CgVal range_at(Kg *k, const WqNode *n, int result, const CgAt *at)
 {
@@ -65,7 +52,7 @@ static CgVal range_at(Kg *k, const WqNode *n, int result, const CgAt *at)
 		i = cg_add(c, i, cg_iota(c, cg_t(cg_index(c), at->lanes)));
 	if (wq_dtype_is_float(t)) {
 		CgVal v = cg_mul(c, cg_to_float(c, i, CG_F64, true), as_f64(k, n->in[2]));
-		return narrowed(k, t, cg_add(c, as_f64(k, n->in[0]), v));
+		return ix_narrowed(k, t, cg_add(c, as_f64(k, n->in[0]), v));
 	}
 	i = cg_resize(c, i, kg_reg(t), true);
 	return cg_add(c, ix_scalar(k, n->in[0]), cg_mul(c, i, ix_scalar(k, n->in[2])));
@@ -184,7 +171,7 @@ static CgVal random_at(Kg *k, const WqNode *n, int result, const CgAt *at)
 	int bits = t == WQ_F64 ? 53 : t == WQ_F32 ? 24 : t == WQ_F16 ? 11 : 8;
 	CgType f = cg_t(CG_F64, at->lanes);
 	CgVal v = is_normal ? normal(k, seed_of(n), i) : uniform(k, seed_of(n), i, bits);
-	return narrowed(k, t, cg_add(c, cg_float(c, f, base), cg_mul(c, cg_float(c, f, by), v)));
+	return ix_narrowed(k, t, cg_add(c, cg_float(c, f, base), cg_mul(c, cg_float(c, f, by), v)));
 }
 
 static void random_sizes(Kg *k, const WqNode *n)

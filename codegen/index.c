@@ -97,6 +97,73 @@ CgVal ix_lanes_rolled(Kg *k, const WqNode *n, int result, const CgAt *at, IxOne 
 	return reg == CG_I1 ? cg_cmp(c, CG_NE, v, cg_zero(c, cg_t(CG_I8, at->lanes))) : v;
 }
 
+/* ---- numbers ---------------------------------------------------------------------------------------------- */
+
+CgVal ix_f64(Kg *k, WqDtype t, CgVal v)
+{
+	Cg *c = kg_cg(k);
+	if (wq_dtype_is_int(t))
+		return cg_to_float(c, v, CG_F64, wq_dtype_is_signed(t));
+	return t == WQ_F64 ? v : cg_fcast(c, kg_arith(k, t, v), CG_F64);
+}
+
+CgVal ix_narrowed(Kg *k, WqDtype t, CgVal v)
+{
+	if (t == WQ_F64)
+		return v;
+	return t == WQ_F32 ? cg_fcast(kg_cg(k), v, CG_F32) : kg_round(k, t, v);
+}
+
+bool ix_is_single(const WqValue *v) { return v->type.rank >= 0 && wq_type_count(v->graph->mod, &v->type) == 1; }
+
+/* ---- order ------------------------------------------------------------------------------------------------ */
+
+CgVal ix_load(Kg *k, CgVal p, CgVal i)
+{
+	Cg *c = kg_cg(k);
+	return cg_load(c, cg_t(cg_index(c), 1), cg_at(c, cg_index(c), p, i), 0);
+}
+
+void ix_store(Kg *k, CgVal v, CgVal p, CgVal i)
+{
+	Cg *c = kg_cg(k);
+	cg_store(c, v, cg_at(c, cg_index(c), p, i), 0);
+}
+
+/* The runs [lo, mid) and [mid, hi) of src become one in dst. An index at the end of its run reads the last entry instead. */
+static void merge(Kg *k, CgVal n, CgVal src, CgVal dst, CgVal lo, CgVal width, IxLess *less, void *arg)
+{
+	Cg *c = kg_cg(k);
+	CgVal mid = cg_min(c, cg_add(c, lo, width), n), hi = cg_min(c, cg_add(c, mid, width), n), last = cg_addi(c, n, -1);
+	CgVar i = cg_var(c, lo), j = cg_var(c, mid);
+	CgVal o = cg_for(c, lo, hi, 1);
+	CgVal iv = cg_get(c, i), jv = cg_get(c, j);
+	CgVal x = ix_load(k, src, cg_min(c, iv, last)), y = ix_load(k, src, cg_min(c, jv, last));
+	CgVal done = cg_cmp(c, CG_GE, jv, hi), first = cg_or(c, done, cg_not(c, less(k, arg, y, x)));
+	CgVal take = cg_and(c, cg_cmp(c, CG_LT, iv, mid), first);
+	ix_store(k, cg_select(c, take, x, y), dst, o);
+	cg_set(c, i, cg_add(c, iv, cg_resize(c, take, cg_index(c), false)));
+	cg_set(c, j, cg_add(c, jv, cg_resize(c, cg_not(c, take), cg_index(c), false)));
+	cg_end(c);
+}
+
+CgVal ix_sort(Kg *k, CgVal n, CgVal a, CgVal b, IxLess *less, void *arg)
+{
+	Cg *c = kg_cg(k);
+	CgVar src = cg_var(c, a), dst = cg_var(c, b), width = cg_var(c, cg_idx(c, 1));
+	cg_while(c);
+	CgVal w = cg_get(c, width), s = cg_get(c, src), d = cg_get(c, dst);
+	cg_break_if(c, cg_cmp(c, CG_GE, w, n));
+	CgVal lo = cg_for_by(c, cg_idx(c, 0), n, cg_add(c, w, w));
+	merge(k, n, s, d, lo, w, less, arg);
+	cg_end(c);
+	cg_set(c, src, d);
+	cg_set(c, dst, s);
+	cg_set(c, width, cg_add(c, w, w));
+	cg_end(c);
+	return cg_get(c, src);
+}
+
 /* ---- sizes ------------------------------------------------------------------------------------------------ */
 
 void ix_bind(Kg *k, const WqNode *n, int result, int axis, CgVal size)
@@ -115,6 +182,12 @@ void ix_bind(Kg *k, const WqNode *n, int result, int axis, CgVal size)
 		kg_fault(k, bad, KG_EBOUND);
 	size = cg_select(c, bad, cg_zero(c, t), size);
 	kg_bind(k, d, cg_resize(c, size, cg_index(c), true));
+}
+
+int64_t ix_most(const WqNode *n, WqDim d)
+{
+	int64_t v = d == WQ_DIM_UNKNOWN ? WQ_DIM_INF : wq_dim_hi(n->graph->mod, d);
+	return v < INT32_MAX ? v : (int64_t)INT32_MAX + 1;
 }
 
 bool ix_is_open(const WqNode *n, int result)

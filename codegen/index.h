@@ -23,11 +23,28 @@ typedef CgVal IxOne(Kg *k, const WqNode *n, int result, const CgAt *at);
 CgVal ix_lanes(Kg *k, const WqNode *n, int result, const CgAt *at, IxOne *one);
 CgVal ix_lanes_rolled(Kg *k, const WqNode *n, int result, const CgAt *at, IxOne *one);
 
+/* ---- numbers -------------------------------------------------------------------------------------------- */
+
+CgVal ix_f64(Kg *k, WqDtype t, CgVal v);       /* register form of a float type (or integers, by value) -> f64 */
+CgVal ix_narrowed(Kg *k, WqDtype t, CgVal v);  /* f64 -> register form of a float type, rounded once */
+/* May operands of n that are to be one number be more or less? */
+bool ix_is_single(const WqValue *v);
+
+/* ---- order ---------------------------------------------------------------------------------------------- */
+
+typedef CgVal IxLess(Kg *k, void *arg, CgVal x, CgVal y); /* i1: does entry x stand before y? */
+/* Sorts n entries (numbers of index type) in memory at a, with room for as many at b; equal ones keep their order. Returns where they are
+ * then: a or b. */
+CgVal ix_sort(Kg *k, CgVal n, CgVal a, CgVal b, IxLess *less, void *arg);
+CgVal ix_load(Kg *k, CgVal p, CgVal i); /* entry i of an array of index type */
+void ix_store(Kg *k, CgVal v, CgVal p, CgVal i);
+
 /* ---- sizes ---------------------------------------------------------------------------------------------- */
 
 /* Gives the value n (index type or i64, signed) to result `result`'s size along an axis if that is a symbol; below 0 or beyond the index
  * type is KG_EBOUND and becomes 0. */
 void ix_bind(Kg *k, const WqNode *n, int result, int axis, CgVal size);
+int64_t ix_most(const WqNode *n, WqDim d); /* the largest value a size can have; more than INT32_MAX stands for any */
 bool ix_is_open(const WqNode *n, int result); /* has the result a size that is a bare symbol? */
 /* If two sizes differ, the call fails; nothing is emitted where they are known to agree. */
 void ix_agree(Kg *k, WqDim a, WqDim b);
