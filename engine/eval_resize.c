@@ -1,127 +1,38 @@
 /* eval_resize.c: Resize. Interpolation is separable: each resized axis has a table of weights (a few neighbours per
  * place), and is resized by itself, in f32 (f64 and 32-bit integers in f64). Nearest moves elements of any type by a
- * table of indices.
- *
- * Places are computed in f64. Neighbours beyond the edge repeat the edge, or with exclude_outside weigh nothing.
+ * table of indices. Places and weights: ir/resample.c.
  */
 #include "engine/convert.h"
 #include "engine/ew.h"
 #include "engine/move.h"
-
-typedef enum { NEAREST, LINEAR, CUBIC } Mode;
-typedef enum { HALF_PIXEL, SYMMETRIC, PYTORCH, ALIGN_CORNERS, ASYMMETRIC, CROP, FOR_NN } Place;
-
-typedef struct Resize {
-	Mode mode;
-	Place place;
-	const char *nearest;
-	bool exclude, antialias, by_scales;
-	double a; /* of cubic */
-} Resize;
+#include "ir/resample.h"
 
 typedef struct Axis { /* one resized axis */
-	int64_t n, m; /* before and after */
-	double scale, start, end;
+	WqResampleAxis p;
 	int taps;
 	int64_t *idx;    /* m x taps; for nearest m, -1 outside */
 	double *w;       /* m x taps */
 	uint8_t *beyond; /* m: the extrapolation value goes here; NULL: nowhere */
 } Axis;
 
-static int choose(const WqCall *c, const char *attr, int n, const char *const *name)
-{
-	const char *s = wq_attr_s(c->node, attr);
-	for (int i = 0; i < n; i++)
-		if (!strcmp(s, name[i]))
-			return i;
-	wq_call_fail(c, "%s '%s'", attr, s);
-}
-
 /* ---- places and weights ---------------------------------------------------------------------- */
 
-/* The length of the result is a whole number, except for align_corners by scales, which takes n * scale. */
-static double place_of(const Resize *r, const Axis *x, int64_t at)
+static void make_table(WqCall *c, const WqResample *r, Axis *x)
 {
-	double n = (double)x->n, m = (double)x->m, i = (double)at, width = r->by_scales ? x->scale * n : m;
-	switch (r->place) {
-	case SYMMETRIC: return n / 2 * (1 - m / (x->scale * n)) + (i + 0.5) / x->scale - 0.5;
-	case PYTORCH: return x->m == 1 ? 0 : (i + 0.5) / x->scale - 0.5;
-	case ALIGN_CORNERS: return width == 1 ? 0 : i * (n - 1) / (width - 1);
-	case ASYMMETRIC: return i / x->scale;
-	case FOR_NN: return (i + 0.5) / x->scale;
-	case CROP:
-		if (x->m == 1)
-			return 0.5 * (x->start + x->end) * (n - 1);
-		return x->start * (n - 1) + i * (x->end - x->start) * (n - 1) / (m - 1);
-	default: return (i + 0.5) / x->scale - 0.5;
-	}
-}
-
-static int64_t clamp(double v, int64_t n)
-{
-	return v < 0 ? 0 : v > (double)(n - 1) ? n - 1 : (int64_t)v;
-}
-
-static int64_t nearest_of(const Resize *r, double x, int64_t n)
-{
-	double low = floor(x), part = x - low;
-	bool up = part != 0 &&
-		  (!strcmp(r->nearest, "ceil") || (!strcmp(r->nearest, "round_prefer_floor") && part > 0.5) ||
-		   (!strcmp(r->nearest, "round_prefer_ceil") && part >= 0.5));
-	return clamp(up ? low + 1 : low, n);
-}
-
-/* The weight of a neighbour at a distance, in units of the (stretched) filter. */
-static double weight(const Resize *r, double d)
-{
-	d = fabs(d);
-	if (r->mode == LINEAR)
-		return d < 1 ? 1 - d : 0;
-	if (d <= 1)
-		return ((r->a + 2) * d - (r->a + 3)) * d * d + 1;
-	return d < 2 ? ((r->a * d - 5 * r->a) * d + 8 * r->a) * d - 4 * r->a : 0;
-}
-
-static void weights_at(const Resize *r, Axis *x, int64_t i)
-{
-	double at = place_of(r, x, i), base = ceil(at) - 1, sum = 0;
-	double stretch = r->antialias && x->scale < 1 ? x->scale : 1;
-	int64_t *idx = x->idx + i * x->taps;
-	double *w = x->w + i * x->taps;
-	int before = x->taps / 2 - 1; /* taps left of the place's own */
-	for (int k = 0; k < x->taps; k++) {
-		double p = base + (k - before);
-		bool outside = p < 0 || p > (double)(x->n - 1);
-		idx[k] = clamp(p, x->n);
-		w[k] = outside && r->exclude ? 0 : weight(r, (p - at) * stretch);
-		sum += w[k];
-	}
-	if ((r->antialias || r->exclude) && sum != 0)
-		for (int k = 0; k < x->taps; k++)
-			w[k] /= sum;
-}
-
-static void make_table(WqCall *c, const Resize *r, Axis *x)
-{
-	x->taps = 1;
-	if (r->mode != NEAREST) {
-		double radius = r->mode == LINEAR ? 1 : 2, stretch = r->antialias && x->scale < 1 ? x->scale : 1;
-		double taps = 2 - 2 * (floor(-radius / stretch) + 1);
-		if (!(taps <= 16 * (double)x->n + 16)) /* beyond the edges lies nothing new */
-			wq_call_fail(c, "a scale of %g for %lld elements", x->scale, (long long)x->n);
-		x->taps = (int)taps;
-		x->w = WQ_NEW_N(c->tmp, double, wq_mul_checked(x->m, x->taps, "resize"));
-	}
-	x->idx = WQ_NEW_N(c->tmp, int64_t, wq_mul_checked(x->m, x->taps, "resize"));
-	x->beyond = r->place == CROP ? WQ_NEW_N(c->tmp, uint8_t, x->m) : NULL;
-	for (int64_t i = 0; i < x->m; i++) {
-		double at = place_of(r, x, i);
+	int64_t taps = wq_resample_taps(r, x->p.scale);
+	if (taps > 16 * x->p.n + 16) /* beyond the edges lies nothing new */
+		wq_call_fail(c, "a scale of %g for %lld elements", x->p.scale, (long long)x->p.n);
+	x->taps = (int)taps;
+	if (r->mode != WQ_NEAREST)
+		x->w = WQ_NEW_N(c->tmp, double, wq_mul_checked(x->p.m, taps, "resize"));
+	x->idx = WQ_NEW_N(c->tmp, int64_t, wq_mul_checked(x->p.m, taps, "resize"));
+	x->beyond = r->place == WQ_CROP ? WQ_NEW_N(c->tmp, uint8_t, x->p.m) : NULL;
+	for (int64_t i = 0; i < x->p.m; i++) {
+		bool there = wq_resample_at(r, &x->p, x->taps, i, x->idx + i * taps, x->w ? x->w + i * taps : NULL);
 		if (x->beyond)
-			x->beyond[i] = !(at >= 0 && at <= (double)(x->n - 1));
-		if (r->mode == NEAREST)
-			x->idx[i] = x->beyond && x->beyond[i] ? -1 : nearest_of(r, at, x->n);
-		else
-			weights_at(r, x, i);
+			x->beyond[i] = !there;
+		if (r->mode == WQ_NEAREST && !there)
+			x->idx[i] = -1;
 	}
 }
 
@@ -181,8 +92,8 @@ static void nearest(WqCall *c, Axis *axes, double extrapolation)
 	wq_steps(k.x->rank, k.x->dim, k.step);
 	for (int i = 0; i < k.x->rank; i++) {
 		if (!axes[i].idx) {
-			axes[i].idx = WQ_NEW_N(c->tmp, int64_t, axes[i].n);
-			for (int64_t j = 0; j < axes[i].n; j++)
+			axes[i].idx = WQ_NEW_N(c->tmp, int64_t, axes[i].p.n);
+			for (int64_t j = 0; j < axes[i].p.n; j++)
 				axes[i].idx[j] = j;
 		}
 		k.map[i] = axes[i].idx;
@@ -208,8 +119,8 @@ typedef struct Pass {
 		const Pass *p = arg; \
 		const Axis *x = p->x; \
 		for (int64_t r = begin; r < end; r++) { \
-			int64_t i = r % x->m; \
-			const T *s = (const T *)p->src + r / x->m * x->n * p->inner; \
+			int64_t i = r % x->p.m; \
+			const T *s = (const T *)p->src + r / x->p.m * x->p.n * p->inner; \
 			T *d = (T *)p->dst + r * p->inner; \
 			const int64_t *idx = x->idx + i * x->taps; \
 			const double *w = x->w + i * x->taps; \
@@ -235,17 +146,17 @@ typedef struct Pass {
 		const Pass *p = arg; \
 		const Axis *x = p->x; \
 		for (int64_t r = begin; r < end; r++) { \
-			const T *s = (const T *)p->src + r * x->n; \
-			T *d = (T *)p->dst + r * x->m; \
+			const T *s = (const T *)p->src + r * x->p.n; \
+			T *d = (T *)p->dst + r * x->p.m; \
 			const int64_t *idx = x->idx; \
 			const double *w = x->w; \
-			for (int64_t i = 0; i < x->m; i++, idx += x->taps, w += x->taps) { \
+			for (int64_t i = 0; i < x->p.m; i++, idx += x->taps, w += x->taps) { \
 				T v = (T)w[0] * s[idx[0]] + (T)w[1] * s[idx[1]]; \
 				for (int k = 2; k < x->taps; k++) \
 					v += (T)w[k] * s[idx[k]]; \
 				d[i] = v; \
 			} \
-			for (int64_t i = 0; x->beyond && i < x->m; i++) \
+			for (int64_t i = 0; x->beyond && i < x->p.m; i++) \
 				d[i] = x->beyond[i] ? (T)p->fill : d[i]; \
 		} \
 	}
@@ -288,7 +199,7 @@ static void interpolate(WqCall *c, Axis *axes, double extrapolation)
 	     i--) { /* the last axis first: it is the dearest, and there may be few rows yet */
 		if (!axes[i].idx)
 			continue;
-		dim[i] = axes[i].m;
+		dim[i] = axes[i].p.m;
 		int64_t rows = wq_product(dim, 0, i + 1), inner = wq_product(dim, i + 1, x->rank);
 		bool into = --left == 0 && y->dtype == work;
 		Pass p = { &axes[i], v,
@@ -296,7 +207,7 @@ static void interpolate(WqCall *c, Axis *axes, double extrapolation)
 				: wq_call_scratch(c, wq_mul_checked(rows, inner, "resize"), wq_dtype_size(work)),
 			   inner, extrapolation };
 		if (inner == 1)
-			wq_parallel(c, rows / axes[i].m, 8192 / axes[i].m + 1, narrow ? lines_f32 : lines_f64, &p);
+			wq_parallel(c, rows / axes[i].p.m, 8192 / axes[i].p.m + 1, narrow ? lines_f32 : lines_f64, &p);
 		else
 			wq_parallel(c, rows, 16384 / inner + 1, narrow ? rows_f32 : rows_f64, &p);
 		v = p.dst;
@@ -331,18 +242,11 @@ static double policy_scale(const WqCall *c, int n, const int *axis)
 
 void eval_resize(WqCall *c)
 {
-	static const char *const modes[] = {"nearest", "linear", "cubic"};
-	static const char *const places[] = { "half_pixel",    "half_pixel_symmetric", "pytorch_half_pixel",
-					      "align_corners", "asymmetric",           "tf_crop_and_resize",
-					      "tf_half_pixel_for_nn" };
 	const WqTensor *x = c->in[0], *roi = given(c, 1), *scales = given(c, 2);
-	Resize r = { .mode = (Mode)choose(c, "mode", 3, modes),
-		     .place = (Place)choose(c, "coordinate", 7, places),
-		     .nearest = wq_attr_s(c->node, "nearest"),
-		     .exclude = wq_attr_i(c->node, "exclude_outside") != 0,
-		     .antialias = wq_attr_i(c->node, "antialias") != 0,
-		     .by_scales = scales != NULL,
-		     .a = wq_attr_f(c->node, "cubic_coeff_a") };
+	WqResample r;
+	const char *wrong = wq_resample_of(c->node, scales != NULL, &r);
+	if (wrong)
+		wq_call_fail(c, "%s is none that is known", wrong);
 	Axis axes[WQ_MAX_RANK] = {0};
 	int n, list[WQ_MAX_RANK];
 	const int64_t *v = wq_attr_ints(c->node, "axes", &n);
@@ -358,24 +262,24 @@ void eval_resize(WqCall *c)
 		wq_call_fail(c, "the operand is empty");
 	if (roi && wq_tensor_count(roi) != 2 * (int64_t)n)
 		wq_call_fail(c, "roi has %lld entries for %d axes", (long long)wq_tensor_count(roi), n);
-	if (r.place == CROP && !roi)
+	if (r.place == WQ_CROP && !roi)
 		wq_call_fail(c, "roi is missing");
 	double policy = policy_scale(c, n, list);
 	for (int i = 0; i < x->rank; i++)
-		axes[i].n = axes[i].m = x->dim[i];
+		axes[i].p.n = axes[i].p.m = x->dim[i];
 	for (int i = 0; i < n; i++) {
-		Axis *a = &axes[list[i]];
+		WqResampleAxis *a = &axes[list[i]].p;
 		a->m = c->out[0].dim[list[i]];
 		a->scale = scales ? wq_tensor_get_f(scales, i) : policy > 0 ? policy : (double)a->m / (double)a->n;
 		a->start = roi ? wq_tensor_get_f(roi, i) : 0;
 		a->end = roi ? wq_tensor_get_f(roi, n + i) : 1;
 		if (!(a->scale > 0))
 			wq_call_fail(c, "a scale of %g", a->scale);
-		if (a->scale != 1 || a->m != a->n || (r.place == CROP && (a->start != 0 || a->end != 1)))
-			make_table(c, &r, a);
+		if (!wq_resample_stays(&r, a))
+			make_table(c, &r, &axes[list[i]]);
 	}
-	if (r.mode == NEAREST && x->rank)
-		nearest(c, axes, wq_attr_f(c->node, "extrapolation_value"));
+	if (r.mode == WQ_NEAREST && x->rank)
+		nearest(c, axes, r.extrapolation);
 	else
-		interpolate(c, axes, wq_attr_f(c->node, "extrapolation_value"));
+		interpolate(c, axes, r.extrapolation);
 }
