@@ -3,6 +3,7 @@
 #   scripts/setup.sh          what building and the tests need
 #   scripts/setup.sh --fuzz   also what the fuzzers need
 #   scripts/setup.sh --lint   also clang-tidy and cppcheck
+#   scripts/setup.sh --cross  also what running code for other CPUs needs
 #   scripts/setup.sh --coverage   also gcovr
 set -euo pipefail
 
@@ -12,6 +13,7 @@ for arg in "$@"; do
 	case $arg in
 	--fuzz) packages+=(clang-19 libclang-rt-19-dev) ;;
 	--lint) packages+=(clang-tidy-19 libomp-19-dev cppcheck) ;;
+	--cross) packages+=(clang-19 lld-19 qemu-user qemu-system-arm qemu-system-misc nodejs) ;;
 	--coverage) packages+=(gcovr) ;;
 	*) echo "setup.sh: unknown option $arg" >&2; exit 1 ;;
 	esac
