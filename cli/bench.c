@@ -363,12 +363,12 @@ static void print_rows(const Bench *b, const Row *row, int n)
 		       rate(r->flops, r->seconds), rate(r->bytes, r->seconds), of_roof(r), r->k->text);
 	}
 	if (left)
-		printf("%8.1f %5.1f%%                                   %d kernels of less than 0.5%% (-v lists them)\n", rest * 1e6,
+		printf("%8.1f %5.1f%%                                    %d kernels of less than 0.5%% (-v lists them)\n", rest * 1e6,
 		       all > 0 ? 100 * rest / all : 0, left);
 	double best = 0;
 	for (int i = 0; i < n; i++)
 		best += row[i].least;
-	printf("%8.1f  100%%                          %5.0f%%  all kernels\n", all * 1e6, all > 0 ? 100 * best / all : 0);
+	printf("%8.1f   100%%                            %5.0f%%  all kernels\n", all * 1e6, all > 0 ? 100 * best / all : 0);
 }
 
 static void print_head(const Bench *b)
