@@ -231,17 +231,19 @@ static void late_body(Kg *k, const CgAt *at, void *arg)
 	CgAt in = { .rank = x->type.rank, .lanes = 1 };
 	CgVar acc = cg_var(c, l->r.id);
 	bool keep = wq_attr_i(l->r.n, "keepdims") != 0;
-	CgVal length = cg_idx(c, 1);
+	l->r.length = cg_idx(c, 1);
+	for (int a = 0; a < in.rank; a++) {
+		CgVal n = cg_select(c, in_set(c, l->set, a), kg_size(k, x, a), cg_idx(c, 1));
+		l->r.length = cg_mul(c, l->r.length, n);
+	}
 	for (int a = 0; a < in.rank; a++) {
 		CgVal own = keep ? at->ix[a] : index_at(c, at, place_of(c, l->set, a)), all = in_set(c, l->set, a);
 		CgVal n = kg_size(k, x, a);
-		length = cg_mul(c, length, cg_select(c, all, n, cg_idx(c, 1)));
 		in.ix[a] = cg_for(c, cg_select(c, all, cg_idx(c, 0), own), cg_select(c, all, n, cg_addi(c, own, 1)), 1);
 	}
 	cg_set(c, acc, l->r.op(c, cg_get(c, acc), enter(c, &l->r, kg_elem_f(k, x, &in))));
 	for (int a = 0; a < in.rank; a++)
 		cg_end(c);
-	l->r.length = length;
 	kg_put(k, l->r.n, 0, at, leave(k, &l->r, cg_get(c, acc)));
 }
 

@@ -169,7 +169,10 @@ static void sizes(Kg *k, const WqNode *n)
 	int axis = axis_of(n);
 	CgVal want = kg_int(k, n->in[1], 0), length = kg_size(k, n->in[0], axis);
 	check_k(k, want, length);
-	kg_bind(k, result_of(n)->type.dim[axis], cg_min(c, cg_max(c, want, cg_idx(c, 0)), length));
+	want = cg_min(c, cg_max(c, want, cg_idx(c, 0)), length);
+	for (int i = 0; i < n->n_out; i++) /* each result has a symbol of its own */
+		if (n->out[i])
+			kg_bind(k, n->out[i]->type.dim[axis], want);
 }
 
 static int64_t room(const WqNode *n)

@@ -69,6 +69,10 @@ void infer_reduce(WqInfer *x)
 			scalar_element(x);
 		return;
 	}
+	x->has_hi = true;
+	x->hi = 1;
+	for (int i = 0; i < in->rank; i++)
+		x->hi = wq_dim_max(x->mod, x->hi, in->dim[i]);
 	int64_t n = wq_infer_len(x, 1);
 	if (n > in->rank)
 		wq_infer_fail(x, "%lld axes for rank %d", (long long)n, in->rank);
