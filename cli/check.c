@@ -275,6 +275,8 @@ static void run_set(const Check *k, OnnxModel *model, const char *dir)
 	}
 	WqModule *m = import_for(k, model, a, n, names, in);
 	bool random = depends_on_random(m->main);
+	if (k->jit)
+		onnx_bound_sizes(model, m);
 	if (k->c.passes)
 		wq_passes(m, k->c.passes);
 	WqRt **rin = WQ_NEW_N(a, WqRt *, m->main->inputs.n + 1);

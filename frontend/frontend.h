@@ -98,6 +98,9 @@ typedef struct ImportOptions {
 /* The module's constants are views into m, which must outlive it. Fails with the list of everything unsupported. */
 WqModule *onnx_import(OnnxModel *m, const ImportOptions *o);
 
+/* Bounds sizes that only running tells by what the model's outputs declare: bounds.c */
+void onnx_bound_sizes(const OnnxModel *model, WqModule *m);
+
 /* ---- writing (build.c, write.c, external.c) ------------------------------------------------------------- */
 
 /* Building messages, field by field. */
