@@ -187,16 +187,28 @@ static void copy_body(Cg *c, CgFn *f)
 	cg_return(c, NULL);
 }
 
+/* n bytes in the largest pieces there are: LLVM's own memcpy would call the library on small CPUs. */
+static void move_few(Cg *c, CgVal to, CgVal from, CgVal fill, int64_t n)
+{
+	static const CgKind kind[] = {CG_I64, CG_I32, CG_I16, CG_I8};
+	int64_t at = 0;
+	for (int i = 0; i < WQ_COUNTOF(kind); i++) {
+		CgType t = {kind[i], 1};
+		for (int bytes = cg_kind_bytes(c, kind[i]); n - at >= bytes; at += bytes) {
+			CgVal v = from ? cg_load(c, t, cg_ati(c, CG_I8, from, at), 1) : cg_mul(c, fill, cg_int(c, cg_t(CG_I64, 1), 0x0101010101010101));
+			cg_store(c, cg_resize(c, v, kind[i], false), cg_ati(c, CG_I8, to, at), 1);
+		}
+	}
+}
+
 void cg_memcpy(Cg *c, CgVal to, CgVal from, CgVal bytes)
 {
 	CgType params[3] = {{CG_PTR, 1}, {CG_PTR, 1}, {cg_index(c), 1}};
 	int64_t n;
-	if (cg_const(bytes, &n) && n <= 32) { /* a few moves: never a call */
-		if (n > 0)
-			LLVMBuildMemCpy(c->b, to, 1, from, 1, bytes);
-		return;
-	}
-	cg_call(c, cg_shared(c, "wq_copy", cg_t(CG_VOID, 1), 3, params, copy_body), 3, (CgVal[]){to, from, bytes});
+	if (cg_const(bytes, &n) && n <= 32)
+		move_few(c, to, from, NULL, n);
+	else
+		cg_call(c, cg_shared(c, "wq_copy", cg_t(CG_VOID, 1), 3, params, copy_body), 3, (CgVal[]){to, from, bytes});
 }
 
 static void fill_body(Cg *c, CgFn *f)
@@ -211,13 +223,10 @@ void cg_memset(Cg *c, CgVal to, int byte, CgVal bytes)
 {
 	CgType params[3] = {{CG_PTR, 1}, {CG_I8, 1}, {cg_index(c), 1}};
 	int64_t n;
-	CgVal b = cg_int(c, cg_t(CG_I8, 1), byte);
-	if (cg_const(bytes, &n) && n <= 32) {
-		if (n > 0)
-			LLVMBuildMemSet(c->b, to, b, bytes, 1);
-		return;
-	}
-	cg_call(c, cg_shared(c, "wq_fill", cg_t(CG_VOID, 1), 3, params, fill_body), 3, (CgVal[]){to, b, bytes});
+	if (cg_const(bytes, &n) && n <= 32)
+		move_few(c, to, NULL, cg_int(c, cg_t(CG_I64, 1), byte & 255), n);
+	else
+		cg_call(c, cg_shared(c, "wq_fill", cg_t(CG_VOID, 1), 3, params, fill_body), 3, (CgVal[]){to, cg_int(c, cg_t(CG_I8, 1), byte), bytes});
 }
 
 void cg_prefetch(Cg *c, CgVal ptr, int locality)

@@ -102,7 +102,7 @@ static CgVal corrected(Cg *c, CgVal x, CgCmp wrong, double by)
 
 CgVal cg_floor(Cg *c, CgVal a) { return has_round(c, cg_type(c, a).kind) ? round_by(c, "llvm.floor", a) : corrected(c, a, CG_GT, -1); }
 CgVal cg_ceil(Cg *c, CgVal a) { return has_round(c, cg_type(c, a).kind) ? round_by(c, "llvm.ceil", a) : corrected(c, a, CG_LT, 1); }
-CgVal cg_rint(Cg *c, CgVal a) { return has_round(c, cg_type(c, a).kind) ? round_by(c, "llvm.nearbyint", a) : nearest(c, a); }
+CgVal cg_rint(Cg *c, CgVal a) { return has_round(c, cg_type(c, a).kind) ? round_by(c, "llvm.rint", a) : nearest(c, a); }
 
 CgVal cg_trunc(Cg *c, CgVal a)
 {

@@ -13,6 +13,7 @@ struct WqJit {
 	int32_t (*call)(const wqrt_call *call);
 	void *arena, *weights;
 	wqrt_pool *pool;
+	int pool_threads; /* asked for: the pool may have fewer */
 	int64_t *ns; /* per kernel, of the last call */
 };
 
@@ -93,7 +94,7 @@ static void append(void *arg, const void *p, size_t n)
 static void make_memory(WqJit *j)
 {
 	const WqProgram *c = j->program;
-	j->arena = wq_raw_alloc((size_t)c->arena_bytes + 64);
+	j->arena = wq_raw_alloc_dirty((size_t)c->arena_bytes + 64);
 	j->weights = wq_raw_alloc_dirty((size_t)c->weights_bytes + 64);
 	uint8_t *at = j->weights;
 	if (c->weights_bytes)
@@ -120,8 +121,10 @@ int wq_jit_call(WqJit *j, const void *const *in, const int64_t *in_dims, void *c
 		j->call = (int32_t (*)(const wqrt_call *))(uintptr_t)wq_jit_symbol(j, wq_sprintf(c->a, "%s_call", c->o.symbol ? c->o.symbol : "model"));
 		make_memory(j);
 	}
-	if (threads > 1 && (!j->pool || j->pool->threads != threads))
+	if (threads > 1 && j->pool_threads != threads) {
 		j->pool = wq_pool_new(threads, c->a);
+		j->pool_threads = threads;
+	}
 	memset(j->ns, 0, sizeof *j->ns * (size_t)c->kernels.n);
 	wqrt_call call = {.arena = j->arena, .weights = j->weights, .in = in, .in_dims = in_dims, .out = out, .out_dims = out_dims,
 		.pool = threads > 1 ? j->pool : NULL};

@@ -40,10 +40,10 @@ static const Feature known[] = {
 };
 enum { N_KNOWN = (int)(sizeof known / sizeof known[0]) };
 
-/* Per known feature: not mentioned, on, taken away. */
+/* Features that were asked for by name, those that are on because of them, and those that were taken away. */
 typedef struct Set {
-	int8_t state[N_KNOWN];
 	WqFamily family;
+	bool asked[N_KNOWN], on[N_KNOWN], off[N_KNOWN];
 } Set;
 
 /* ---- features --------------------------------------------------------------------------------------- */
@@ -56,48 +56,54 @@ static int find_feature(WqFamily family, const char *name, size_t n)
 	return -1;
 }
 
-/* Is `name` one of the words of list? */
-static bool lists(const char *list, const char *name)
-{
-	size_t n = strlen(name);
-	for (const char *p = list; *p; p += *p == ' ') {
-		size_t len = strcspn(p, " ");
-		if (len == n && !memcmp(p, name, n))
-			return true;
-		p += len;
-	}
-	return false;
-}
-
-static void enable_all(Set *s, const char *list);
-
-static void enable(Set *s, int i)
-{
-	if (s->state[i] == 1)
-		return;
-	s->state[i] = 1;
-	enable_all(s, known[i].implies);
-}
-
-static void enable_all(Set *s, const char *list)
+/* Calls fn for each feature that i implies at once. */
+static void each_implied(WqFamily family, const char *list, void (*fn)(bool *set, WqFamily family, int i), bool *set)
 {
 	for (const char *p = list; *p; p += *p == ' ') {
 		size_t n = strcspn(p, " ");
-		int i = find_feature(s->family, p, n);
+		int i = find_feature(family, p, n);
 		if (i < 0)
 			WQ_BUG("targets.def: no feature '%.*s'", (int)n, p);
-		enable(s, i);
+		fn(set, family, i);
 		p += n;
 	}
 }
 
-/* With it goes whatever implies it. */
+static void mark(bool *set, WqFamily family, int i) { (void)family, set[i] = true; }
+
+static void mark_closure(bool *set, WqFamily family, int i)
+{
+	if (set[i])
+		return;
+	set[i] = true;
+	each_implied(family, known[i].implies, mark_closure, set);
+}
+
+static bool implies(WqFamily family, int i, int what)
+{
+	bool set[N_KNOWN] = {0};
+	mark_closure(set, family, i);
+	return set[what];
+}
+
+static void close_set(Set *s)
+{
+	memset(s->on, 0, sizeof s->on);
+	for (int i = 0; i < N_KNOWN; i++)
+		if (s->asked[i])
+			mark_closure(s->on, s->family, i);
+}
+
+/* With a feature goes whatever implies it, and what was on only for its sake. */
 static void disable(Set *s, int i)
 {
-	s->state[i] = -1;
-	for (int k = 0; k < N_KNOWN; k++)
-		if (known[k].family == s->family && s->state[k] == 1 && lists(known[k].implies, known[i].name))
-			disable(s, k);
+	close_set(s);
+	for (int k = 0; k < N_KNOWN; k++) {
+		s->off[k] |= s->on[k]; /* what is still on then counts as on */
+		if (s->asked[k] && implies(s->family, k, i))
+			s->asked[k] = false;
+	}
+	s->off[i] = true;
 }
 
 /* "+a,-b"; unknown names are an error, or left to LLVM where it told them itself (others not NULL). */
@@ -108,8 +114,10 @@ static void apply(Set *s, const char *attrs, WqStr *others)
 		if (n < 2 || (*p != '+' && *p != '-'))
 			wq_fail(WQ_EINPUT, "-mattr takes +feature and -feature, separated by commas, not '%s'", attrs);
 		int i = find_feature(s->family, p + 1, n - 1);
-		if (i >= 0)
-			(*p == '+' ? enable : disable)(s, i);
+		if (i >= 0 && *p == '+')
+			s->asked[i] = true;
+		else if (i >= 0)
+			disable(s, i);
 		else if (others)
 			wq_str_printf(others, "%s%.*s", others->n ? "," : "", (int)n, p);
 		else
@@ -122,8 +130,8 @@ static const char *join(const Set *s, const WqStr *others, WqArena *a)
 {
 	WqStr b = {.a = a};
 	for (int i = 0; i < N_KNOWN; i++)
-		if (s->state[i])
-			wq_str_printf(&b, "%s%c%s", b.n ? "," : "", s->state[i] > 0 ? '+' : '-', known[i].name);
+		if (s->on[i] || s->off[i])
+			wq_str_printf(&b, "%s%c%s", b.n ? "," : "", s->on[i] ? '+' : '-', known[i].name);
 	if (others->n)
 		wq_str_printf(&b, "%s%s", b.n ? "," : "", others->s);
 	return b.n ? b.s : "";
@@ -340,12 +348,13 @@ const WqTarget *wq_target(const char *name, const char *cpu, const char *attrs, 
 	t->line = p->line;
 	Set s = {.family = r->family};
 	WqStr others = {.a = a};
-	enable_all(&s, p->features);
+	each_implied(s.family, p->features, mark, s.asked);
 	apply(&s, r->attrs, NULL);
 	if (native && !cpu)
 		detect_native(t, &s, &others);
 	if (attrs)
 		apply(&s, attrs, NULL);
+	close_set(&s);
 	t->features = join(&s, &others, a);
 	derive(t);
 	return t;
