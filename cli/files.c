@@ -18,6 +18,8 @@ typedef struct File {
 	X(board_c, "tests/cross/board.c") \
 	X(board_ld, "tests/cross/board.ld") \
 	X(model_c, "tests/cross/model.c") \
+	X(arith_c, "tests/cross/arith.c") \
+	X(arith_h, "tests/cross/arith.h") \
 	X(wasm_c, "tests/cross/wasm.c") \
 	X(wasm_mjs, "tests/cross/wasm.mjs")
 

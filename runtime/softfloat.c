@@ -1,5 +1,5 @@
 /* softfloat.c: f32 and f64 for CPUs that lack them, under the names that compilers call: those of ARM's run-time ABI, elsewhere those of
- * libgcc and compiler-rt. Besides, wqrt_sqrtf and wqrt_sqrt, which generated code calls. Weak, so that a toolchain's own library wins.
+ * libgcc and compiler-rt. Weak, so that a toolchain's own library wins.
  * The arithmetic is in softfloat.h.
  */
 /* NOLINTBEGIN(bugprone-reserved-identifier,readability-inconsistent-declaration-parameter-name): the names are the compilers' */
@@ -154,9 +154,9 @@ FUNCTION(double, __extendsfdf2, (float v), f64_value(f64_of_f32(f32_bits(v))))
 FUNCTION(float, __truncdfsf2, (double v), f32_value(f32_of_f64(f64_bits(v))))
 #endif
 
-/* These follow the target's float ABI, as all that generated code calls by name. */
-__attribute__((weak)) float wqrt_sqrtf(float v);
-__attribute__((weak)) float wqrt_sqrtf(float v) { return f32_value(f32_sqrt_bits(f32_bits(v))); }
-__attribute__((weak)) double wqrt_sqrt(double v);
-__attribute__((weak)) double wqrt_sqrt(double v) { return f64_value(f64_sqrt_bits(f64_bits(v))); }
+/* Of the C library, but compilers call them for themselves; in the target's float ABI. */
+__attribute__((weak)) float sqrtf(float v);
+__attribute__((weak)) float sqrtf(float v) { return f32_value(f32_sqrt_bits(f32_bits(v))); }
+__attribute__((weak)) double sqrt(double v);
+__attribute__((weak)) double sqrt(double v) { return f64_value(f64_sqrt_bits(f64_bits(v))); }
 /* NOLINTEND(bugprone-reserved-identifier,readability-inconsistent-declaration-parameter-name) */

@@ -5,20 +5,20 @@
 /* NOLINTBEGIN(bugprone-suspicious-include) */
 #include "cli/cross.c"
 /* NOLINTEND(bugprone-suspicious-include) */
+#include "tests/cross/arith.h"
 
-static const char *build(const Cross *x, int mode, WqArena *a)
+static const char *build_source(const Cross *x, const char *name, int mode, WqArena *a)
 {
 	Args l = { 0 };
 	const char *said;
-	size_t n;
-	const char *p = cli_file("tests/cross/model.c", &n);
-	put_file(wq_sprintf(a, "%s/model.c", x->dir), p, n);
 	compiler_args(x->target, &l, a);
 	arg(&l, wq_sprintf(a, "-DMODE=%d", mode));
-	arg(&l, "model.c");
+	arg(&l, wq_sprintf(a, "%s.c", name));
 	CHECK_MSG(!run_in(x->dir, &l, &said, a), "%s", said);
-	return wq_sprintf(a, "%s/model.o", x->dir);
+	return wq_sprintf(a, "%s/%s.o", x->dir, name);
 }
+
+static const char *build(const Cross *x, int mode, WqArena *a) { return build_source(x, "model", mode, a); }
 
 /* Of the same inputs and outputs as model.c. */
 static const char graph[] = "const s: i64[2] = {7, 1}\n"
@@ -34,7 +34,7 @@ static void check_results(const ApiCall *c)
 	WqRt *y = api_call_result(c, 0);
 	const double *got = y->t.data;
 	for (int i = 0; i < 14; i++) {
-		double want = 2.0 * (double)xs[i / 2] + (double)(ns[i % 2] / 3);
+		double want = 2.0 * (double)xs[i / 2] + (double)(ns[i % 2] / 3); // NOLINT(bugprone-integer-division)
 		CHECK_MSG(!memcmp(&got[i], &want, sizeof want), "y[%d] is %.17g, expected %.17g", i, got[i], want);
 	}
 	wq_rt_unref(y);
@@ -84,6 +84,36 @@ TEST(cortex_m7) { one_target("cortex-m7", false); }
 TEST(cortex_m55) { one_target("cortex-m55", false); }
 TEST(wasm32) { one_target("wasm32", true); }
 
+/* ---- the runtime's arithmetic where it is used ------------------------------------------------------------ */
+
+static void one_arith(const char *target)
+{
+	static const char text[] = "graph (n: i64[1]) {\n  a: u64[1] = Cast(n) <to=u64>\n  y: u64[24] = Concat(a, a, a, a, a, a, a, a, a, a, a, a, "
+				   "a, a, a, a, a, a, a, a, a, a, a, a) <axis=0>\n  return y\n}\n";
+	WqArena *a = wq_arena_new();
+	WqModule *m = wq_parse("test", text, strlen(text), (WqMapped){ 0 });
+	const Cross *x = cross_new(wq_target(target, NULL, NULL, a), a);
+	int64_t one = 1, count = 20000;
+	WqRt *in = wq_rt_tensor(WQ_I64, 1, &one);
+	memcpy(in->t.data, &count, sizeof count);
+	ApiCall *c = api_call_new(m, &in, a);
+	CHECK_EQ(cross_call(x, c, build_source(x, "arith", 0, a), a), WQRT_OK);
+	uint64_t want[ARITH_SUMS];
+	arith((int)count, want);
+	for (int i = 0; i < ARITH_SUMS; i++)
+		CHECK_MSG(((uint64_t *)c->out[0])[i] == want[i], "%s: sum %d is %#llx, expected %#llx", target, i,
+			  ((unsigned long long *)c->out[0])[i], (unsigned long long)want[i]);
+	wq_rt_unref(in);
+	wq_module_free(m);
+	wq_arena_free(a);
+}
+
+TEST(arith_m0) { one_arith("cortex-m0"); }
+TEST(arith_m4) { one_arith("cortex-m4"); }
+TEST(arith_m55) { one_arith("cortex-m55"); }
+TEST(arith_armv7) { one_arith("armv7"); }
+TEST(arith_riscv32) { one_arith("riscv32"); }
+
 TEST(missing_tools)
 {
 	WqArena *a = wq_arena_new();
@@ -109,4 +139,4 @@ static void need_all(void)
 }
 
 TEST_MAIN(need_all(); TEST_RUN(missing_tools) TEST_RUN(x86_64) TEST_RUN(aarch64) TEST_RUN(armv7) TEST_RUN(riscv64) TEST_RUN(riscv32) TEST_RUN(cortex_m0)
-	TEST_RUN(cortex_m4) TEST_RUN(cortex_m7) TEST_RUN(cortex_m55) TEST_RUN(wasm32))
+	TEST_RUN(arith_m0) TEST_RUN(arith_m4) TEST_RUN(arith_m55) TEST_RUN(arith_armv7) TEST_RUN(arith_riscv32) TEST_RUN(cortex_m4) TEST_RUN(cortex_m7) TEST_RUN(cortex_m55) TEST_RUN(wasm32))

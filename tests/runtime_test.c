@@ -1,5 +1,5 @@
 /* The runtime's arithmetic against this CPU's: special values in all pairs, and random ones. The files are compiled here, as 64-bit
- * code; tests/cross_arith.sh does the same on the CPUs that they are for. */
+ * code; cross_test does the same on the CPUs that they are for. */
 #include "tests/test.h"
 
 #include <math.h>
@@ -20,7 +20,11 @@
 #undef RT
 #include "runtime/int64.c"
 #undef RT
+#define sqrtf rt_sqrtf
+#define sqrt rt_sqrt
 #include "runtime/softfloat.c"
+#undef sqrtf
+#undef sqrt
 /* NOLINTEND(bugprone-suspicious-include) */
 
 enum { RANDOM = 1000000 };
@@ -92,7 +96,7 @@ static void same(uint64_t got, uint64_t want, int width, int frac, const char *w
 	static void P##_one(U x) \
 	{ \
 		volatile T a = P##_value(x); \
-		same(P##_bits(wq##fsqrt(a)), P##_bits((fsqrt)(a)), W, F, #P " sqrt", x, 0); \
+		same(P##_bits(rt_##fsqrt(a)), P##_bits((fsqrt)(a)), W, F, #P " sqrt", x, 0); \
 		CHECK_EQ(__fix##p##si(a), CLAMPED(int32_t, INT32_MIN, INT32_MAX, a)); \
 		CHECK_EQ(__fixuns##p##si(a), CLAMPED(uint32_t, 0u, UINT32_MAX, a)); \
 		CHECK_EQ(__fix##p##di(a), CLAMPED(int64_t, INT64_MIN, INT64_MAX, a)); \
@@ -126,8 +130,6 @@ static void same(uint64_t got, uint64_t want, int width, int frac, const char *w
 			P##_integer(rnd() >> (rnd() & 63)); \
 		} \
 	}
-#define wqsqrtf wqrt_sqrtf
-#define wqsqrt wqrt_sqrt
 FLOAT_TESTS(float, uint32_t, 32, 23, f32, sf, sqrtf)
 FLOAT_TESTS(double, uint64_t, 64, 52, f64, df, sqrt)
 
