@@ -67,6 +67,7 @@ CgVal cg_muli(Cg *c, CgVal a, int64_t b);
 CgVal cg_divi(Cg *c, CgVal a, int64_t b); /* unsigned, b > 0 */
 /* a * b + c: fused where the CPU has it, else two operations; never a call. */
 CgVal cg_fma(Cg *c, CgVal a, CgVal b, CgVal add);
+bool cg_has_fma(const Cg *c, CgKind k); /* is it fused? */
 
 typedef enum { CG_EQ, CG_NE, CG_LT, CG_LE, CG_GT, CG_GE, CG_ULT, CG_ULE, CG_UGT, CG_UGE, CG_UNO /* either is NaN */ } CgCmp;
 CgVal cg_cmp(Cg *c, CgCmp op, CgVal a, CgVal b); /* i1 lanes; floats: ordered, but NE is unordered */
@@ -193,7 +194,7 @@ CgVal cg_asinh(Cg *c, CgVal x);
 CgVal cg_acosh(Cg *c, CgVal x);
 CgVal cg_atanh(Cg *c, CgVal x);
 CgVal cg_erf(Cg *c, CgVal x);
-CgVal cg_normal_tail(Cg *c, CgVal x); /* the normal distribution's P(Z > x), x >= 0: relatively as good as the others */
+CgVal cg_normal_tail(Cg *c, CgVal x); /* the normal distribution's P(Z > x), x >= 0: 4 ulp */
 CgVal cg_sigmoid(Cg *c, CgVal x);
 CgVal cg_pow(Cg *c, CgVal x, CgVal y);
 CgVal cg_fmod(Cg *c, CgVal x, CgVal y); /* exact, the dividend's sign */

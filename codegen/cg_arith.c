@@ -133,7 +133,7 @@ CgVal cg_addi(Cg *c, CgVal a, int64_t b) { return cg_add(c, a, cg_int(c, cg_type
 CgVal cg_muli(Cg *c, CgVal a, int64_t b) { return cg_mul(c, a, cg_int(c, cg_type(c, a), b)); }
 CgVal cg_divi(Cg *c, CgVal a, int64_t b) { return cg_udiv(c, a, cg_int(c, cg_type(c, a), b)); }
 
-static bool has_fma(const WqTarget *t, CgKind k) { return t->fma && (k == CG_F32 ? t->hard_f32 : k == CG_F64 && t->hard_f64); }
+bool cg_has_fma(const Cg *c, CgKind k) { return c->t->fma && (k == CG_F32 ? c->t->hard_f32 : k == CG_F64 && c->t->hard_f64); }
 
 CgVal cg_fma(Cg *c, CgVal a, CgVal b, CgVal add)
 {
@@ -141,7 +141,7 @@ CgVal cg_fma(Cg *c, CgVal a, CgVal b, CgVal add)
 	cg_match(c, &a, &add);
 	cg_match(c, &b, &add);
 	CgKind k = cg_type(c, a).kind;
-	if (!cg_is_float(k) || !has_fma(c->t, k))
+	if (!cg_has_fma(c, k))
 		return cg_add(c, cg_mul(c, a, b), add);
 	return cg_call_intrinsic(c, "llvm.fma", a, a, b, add);
 }
