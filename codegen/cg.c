@@ -196,3 +196,21 @@ CgVal cg_table(Cg *c, CgKind k, int n, const void *data)
 	LLVMSetAlignment(g, 64);
 	return g;
 }
+
+/* ---- data with addresses in it ------------------------------------------------------------------------------------ */
+
+CgVal cg_string(Cg *c, const char *s)
+{
+	return cg_table(c, CG_I8, (int)strlen(s) + 1, s);
+}
+
+CgVal cg_data(Cg *c, const char *name, int n, CgVal *field)
+{
+	LLVMValueRef init = LLVMConstStructInContext(c->ctx, field, (unsigned)n, false);
+	LLVMValueRef g = LLVMAddGlobal(c->mod, LLVMTypeOf(init), name ? name : "data");
+	LLVMSetInitializer(g, init);
+	LLVMSetGlobalConstant(g, true);
+	if (!name)
+		LLVMSetLinkage(g, LLVMPrivateLinkage);
+	return g;
+}

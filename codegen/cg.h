@@ -44,6 +44,10 @@ bool cg_const(CgVal v, int64_t *out);          /* is it an integer constant? */
 /* A table in read-only data of n elements (integers of the kind's size, or floats), aligned to 64. */
 CgVal cg_table(Cg *c, CgKind k, int n, const void *data);
 
+/* Text, zero-terminated. A structure of constants (also addresses), laid out as the target's C does; name NULL: private. */
+CgVal cg_string(Cg *c, const char *s);
+CgVal cg_data(Cg *c, const char *name, int n, CgVal *field);
+
 /* ---- arithmetic: integers or floats by the operands' type ----------------------------------------- */
 
 CgVal cg_add(Cg *c, CgVal a, CgVal b);

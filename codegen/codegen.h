@@ -33,7 +33,8 @@ typedef struct WqProgram {
 	int64_t weights_bytes;
 	WQ_VEC(WqKernelInfo) kernels;    /* in the order of calls */
 	struct WqWeight *weights;        /* a list; weights.c */
-	int n_sizes;                     /* named sizes that the caller gives: the module's symbols, in order */
+	uint64_t weights_hash;
+	int64_t stack_bytes;             /* known once emitted; 0 before */
 } WqProgram;
 
 /* Everything up to LLVM's optimisation. Fails with WQ_EUNSUPPORTED and a list of what no code can be made for. The module must have gone
@@ -43,6 +44,14 @@ WqProgram *wq_program_new(WqModule *m, const WqCodeOptions *o, WqArena *a);
 bool wq_program_supported(WqModule *m, const WqTarget *t, WqStr *why);
 /* The bytes of the weights, in order, to sink; one weight at a time is in memory. */
 void wq_program_weights(const WqProgram *c, void (*sink)(void *arg, const void *p, size_t n), void *arg);
+
+/* ---- what the caller sees (export.c, header.c) ---------------------------------------------------------- */
+
+/* The sizes that a caller gives: symbols that are plain dimensions of inputs, in order; returns how many. */
+int wq_program_sizes(const WqProgram *p, int *sym); /* sym: room for all of the module's symbols */
+const char *wq_c_name(WqArena *a, const char *name); /* as an identifier of C */
+/* The C header of the object. */
+void wq_program_header(const WqProgram *p, WqStr *out);
 
 /* ---- memory plan (plan.c): known alone, so that it is tested alone ----------------------------------- */
 

@@ -6,6 +6,7 @@
  * sizes[0] is the error code of the run, sizes[1 + s] the value of symbol s.
  */
 #include "codegen/control.h"
+#include "codegen/export.h"
 
 /* ---- calls of kernels ------------------------------------------------------------------------------------------ */
 
@@ -247,7 +248,7 @@ static CgVal own_weights(WqBuild *b, CgVal given)
 	return cg_select(b->cg, cg_cmp(b->cg, CG_EQ, given, cg_null(b->cg)), own, given);
 }
 
-static void emit_call(WqBuild *b, const CgFn *main)
+static CgFn emit_call(WqBuild *b, const CgFn *main)
 {
 	Kg k;
 	Cg *c = b->cg;
@@ -275,10 +276,11 @@ static void emit_call(WqBuild *b, const CgFn *main)
 	cg_end(c);
 	cg_return(c, cg_get(c, s.err));
 	cg_fn_end(c);
+	return f;
 }
 
 void wq_emit_entry(WqBuild *b)
 {
-	CgFn main = emit_main(b);
-	emit_call(b, &main);
+	CgFn main = emit_main(b), call = emit_call(b, &main);
+	wq_emit_exports(b, &main, &call);
 }
