@@ -11,7 +11,15 @@ void tile_put(Kg *k, const WqNode *n, const CgAt *at, CgVal acc, CgVal count)
 {
 	Cg *c = kg_cg(k);
 	WqDtype t = n->out[0]->type.dtype;
+	const WqType *y = &n->out[0]->type;
 	CgAt to = *at;
+	for (int d = 0; d < y->rank; d++)
+		if (y->dim[d] == 1)
+			to.ix[d] = cg_idx(c, 0);
+	if (y->rank && y->dim[to.axis] == 1) { /* one column: the others are padding */
+		acc = cg_extract(c, acc, 0);
+		count = NULL;
+	}
 	to.lanes = cg_lanes(c, acc);
 	acc = cg_is_float(cg_type(c, acc).kind) ? kg_round(k, t, acc) : cg_resize(c, acc, kg_reg(t), true);
 	if (count)
