@@ -4,6 +4,7 @@
  *   math_test            every 4099th float, and samples
  *   math_test sweep      every float (minutes): our own f64 functions, which the other run checks, are the reference
  */
+#define _GNU_SOURCE /* memmem */
 #include "codegen/codegen.h"
 #include "tests/test.h"
 
@@ -384,6 +385,42 @@ TEST(remainder)
 	wq_arena_free(a);
 }
 
+/* ---- no library ------------------------------------------------------------------------------------------------ */
+
+/* Is name, with zeros around it, in an object's string table? */
+static bool names(const char *object, size_t n, const char *name)
+{
+	char text[32];
+	size_t len = strlen(name) + 2;
+	memset(text, 0, sizeof text);
+	memcpy(text + 1, name, len - 2);
+	return memmem(object, n, text, len) != NULL;
+}
+
+TEST(no_libm)
+{
+	static const char *const targets[] = {"x86_64", "aarch64", "armv7", "cortex-m0", "cortex-m4", "cortex-m7", "cortex-m55", "riscv64",
+		"riscv32"};
+	static const char *const libm[] = {"exp", "log", "sin", "cos", "tan", "pow", "fmod", "fma", "sqrt", "floor", "trunc", "rint",
+		"nearbyint", "roundeven", "copysign", "fabs", "ldexp"};
+	for (int i = 0; i < WQ_COUNTOF(targets); i++) {
+		WqArena *a = wq_arena_new();
+		Cg *c = cg_new(wq_target(targets[i], NULL, NULL, a), "math", a);
+		for (int k = 0; k < N_FNS; k++) {
+			emit_loop(c, wq_sprintf(a, "%s_f32", fns[k].name), cg_t(CG_F32, 4), fns[k].emit);
+			emit_loop(c, wq_sprintf(a, "%s_f64", fns[k].name), cg_t(CG_F64, 1), fns[k].emit);
+		}
+		cg_optimize(c, 2, false);
+		size_t n;
+		const char *object = cg_emit(c, CG_OBJECT, &n);
+		for (int k = 0; k < WQ_COUNTOF(libm); k++) {
+			CHECK_MSG(!names(object, n, libm[k]), "%s calls %s", targets[i], libm[k]);
+			CHECK_MSG(!names(object, n, wq_sprintf(a, "%sf", libm[k])), "%s calls %sf", targets[i], libm[k]);
+		}
+		wq_arena_free(a);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const char *only = argc > 1 ? argv[1] : NULL;
@@ -392,7 +429,7 @@ int main(int argc, char **argv)
 		sweep(argc > 2 ? argv[2] : NULL);
 		return test_failed != 0;
 	}
-	TEST_RUN(f32) TEST_RUN(f64) TEST_RUN(power) TEST_RUN(remainder)
+	TEST_RUN(f32) TEST_RUN(f64) TEST_RUN(power) TEST_RUN(remainder) TEST_RUN(no_libm)
 	printf("%d passed, %d failed\n", ran - failed, failed);
 	return failed != 0;
 }
