@@ -276,7 +276,7 @@ static Verdict run_made(Made *c, Case k, WqStr *why, WqArena *a)
 	enum { ROUNDS = 3 };
 	Rng r = { k.seed * 31 + 5 };
 	int threads = k.seed % 4 == 1 ? 2 : 1;
-	WqCodeOptions o = { .target = cpu_of(k.seed, a), .level = (int)(k.seed % 7 % 4), .threads = threads > 1 };
+	WqCodeOptions o = { .target = cpu_of(k.seed, a), .level = (int)(k.seed % 7 % 4), .threads = threads };
 	wq_passes(c->m, "opt");
 	WqStr text = { .a = a };
 	if (verbose) {
