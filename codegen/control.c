@@ -83,6 +83,7 @@ static bool is_tensor(const WqValue *v) { return v && v->type.kind == WQ_TENSOR 
 static void emit_branch(Kg *k, const WqNode *n, const WqGraph *body)
 {
 	kg_forget(k);
+	cg_while(k->cg);
 	wq_emit_graph(k, body);
 	for (int i = 0; i < n->n_out; i++) {
 		if (!is_tensor(n->out[i]) || wq_place(k->b, n->out[i])->kind == PLACE_FUSED)
@@ -91,7 +92,7 @@ static void emit_branch(Kg *k, const WqNode *n, const WqGraph *body)
 		bind_type(k, &n->out[i]->type, from.dim, 0);
 		wq_copy_dense(k, kg_base_ptr(k, n->out[i]), &from);
 	}
-	kg_forget(k);
+	wq_block_end(k);
 }
 
 static CgVal read_bool(Kg *k, const WqValue *v)
@@ -236,6 +237,7 @@ static void emit_loop(Kg *k, WqGroup *g)
 	kg_forget(k);
 	cg_end(c);
 	kg_forget(k);
+	wq_stop_on_error(k);
 	leave_loop(&l);
 }
 

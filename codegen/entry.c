@@ -66,13 +66,51 @@ static void mark_time(Kg *k, int kernel)
 	cg_call(k->cg, fn, 1, &arg);
 }
 
+void wq_stop_on_error(Kg *k)
+{
+	Cg *c = k->cg;
+	CgVal err = cg_load(c, cg_t(cg_index(c), 1), k->sizes, 0);
+	cg_break_if(c, cg_cmp(c, CG_NE, err, cg_idx(c, 0)));
+}
+
+void wq_block_end(Kg *k)
+{
+	cg_break_if(k->cg, cg_int(k->cg, cg_t(CG_I1, 1), 1));
+	cg_end(k->cg);
+	kg_forget(k);
+}
+
+/* Sizes that no rule could compare: an operand's must be the result's, or 1. */
+static void check_broadcast(Kg *k, const WqNode *n)
+{
+	Cg *c = k->cg;
+	const WqType *y = &n->out[0]->type;
+	for (int i = 0; i < n->n_in; i++) {
+		const WqType *x = n->in[i] ? &n->in[i]->type : NULL;
+		for (int d = 0; x && d < x->rank; d++) {
+			WqDim want = y->dim[d + y->rank - x->rank];
+			if (x->dim[d] == want || x->dim[d] == 1)
+				continue;
+			CgVal have = kg_dim(k, x->dim[d]);
+			CgVal fits = cg_or(c, cg_cmp(c, CG_EQ, have, cg_idx(c, 1)), cg_cmp(c, CG_EQ, have, kg_dim(k, want)));
+			kg_fault(k, cg_not(c, fits), KG_ESHAPE);
+		}
+	}
+}
+
+/* Binds sizes and checks them; what follows is skipped if that faulted. */
 static void emit_sizes(Kg *k, const WqGroup *g)
 {
+	k->faults = false;
 	for (int i = 0; i < g->nodes.n; i++) {
-		const WqEmit *e = wq_emit(g->nodes.v[i]->op);
-		if (e->sizes && wq_binds(k->b, g->nodes.v[i]))
-			e->sizes(k, g->nodes.v[i]);
+		const WqNode *n = g->nodes.v[i];
+		if (wq_emit(n->op)->sizes)
+			wq_emit(n->op)->sizes(k, n);
+		if (wq_op(n->op)->flags & WQ_EW)
+			check_broadcast(k, n);
 	}
+	if (k->faults)
+		wq_stop_on_error(k);
 }
 
 static bool binds(const WqBuild *b, const WqGroup *g)
@@ -125,6 +163,8 @@ void wq_emit_graph(Kg *k, const WqGraph *graph)
 			wq_emit_control(k, g);
 		else if (g->kind != GROUP_VIEW && g->out.n)
 			call_kernel(k, g);
+		if (g->kind == GROUP_CONTROL || binds(k->b, g))
+			wq_stop_on_error(k);
 		k->memo.n = 0; /* what was loaded may have been overwritten */
 	}
 }
@@ -171,8 +211,10 @@ static CgFn emit_main(WqBuild *b)
 	k.pool = f.param[6];
 	if (b->p->o.profile)
 		mark_time(&k, -1);
+	cg_while(c);
 	wq_emit_graph(&k, b->m->main);
 	emit_outputs(&k, f.param[5]);
+	wq_block_end(&k);
 	CgVal err = cg_load(c, cg_t(cg_index(c), 1), k.sizes, 0);
 	cg_return(c, cg_resize(c, err, CG_I32, true));
 	cg_fn_end(c);

@@ -140,6 +140,7 @@ void kg_fault(Kg *k, CgVal cond, int code)
 		cond = cg_any(c, cond);
 	if (cg_const(cond, &known) && !known)
 		return;
+	k->faults = true;
 	cg_if(c, cond);
 	cg_store(c, cg_idx(c, code), k->sizes, 0);
 	cg_end(c);

@@ -91,8 +91,8 @@ CgVal kg_packed(Kg *k, int i); /* what WqEmit.pack made of operand i of the root
 
 /* ---- loops --------------------------------------------------------------------------------------------- */
 
-/* This thread's share [lo, hi) of n pieces of work, cut the same way on every run; at most once a kernel, outside all loops. What
- * comes before it, every thread does. A kernel that never asks runs on one thread. */
+/* This thread's share [lo, hi) of n pieces of work, cut the same way on every run; outside all loops. What comes before
+ * it, every thread does; of several shared loops none may read what another wrote. A kernel that never asks runs on one thread. */
 void kg_share(Kg *k, CgVal n, CgVal *lo, CgVal *hi);
 /* All indices of a shape, the last axis `lanes` at a time (the rest of it one by one), shared among threads by the outer axes.
  * order: the loops' axes, outermost first (NULL: 0, 1, ...). The vector axis is the last of the order. */

@@ -6,7 +6,6 @@
 void kg_share(Kg *k, CgVal n, CgVal *lo, CgVal *hi)
 {
 	Cg *c = k->cg;
-	WQ_ASSERT(!k->shared);
 	k->shared = true;
 	int64_t threads;
 	if (cg_const(k->threads, &threads) && threads == 1) {

@@ -138,6 +138,7 @@ struct Kg {
 	CgVal scratch;
 	CgVal thread, threads; /* index type; constants 0 and 1 when not shared */
 	bool shared;    /* kg_share was called */
+	bool faults;    /* kg_fault was called since this was last cleared */
 	WqValueVec param;  /* whose memory fn.param[i] points at */
 	WqWeightVec packed; /* fn.param[param.n + i] */
 	const WqNode *bound_node;      /* kg_put is under way: its result, index and value */
