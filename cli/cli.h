@@ -36,6 +36,6 @@ wqcc_model *common_load(Common *c, const char *path);
 /* On a terminal, unless -q: "12/300 what" on a line that the next one overwrites; done == all wipes it. */
 void progress(const Common *c, int64_t done, int64_t all, const char *what);
 
-VerbFn verb_compile, verb_run, verb_check, verb_eval, verb_bench, verb_inspect, verb_support;
+VerbFn verb_compile, verb_run, verb_check, verb_eval, verb_bench, verb_inspect, verb_support, verb_runtime;
 
 #endif

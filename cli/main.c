@@ -13,6 +13,7 @@ static const struct {
 	{ "eval", verb_eval, "eval MODEL --data FILE.npz --metric top1|top5|ppl|mse   accuracy on labelled data" },
 	{ "bench", verb_bench, "bench MODEL|FOLDER [--json] [--runs N] [--input NAME=FILE]...   latency, kernel by kernel" },
 	{ "inspect", verb_inspect, "inspect MODEL [--json]   operators, parameters, work, weights" },
+	{ "runtime", verb_runtime, "runtime DIR   write the sources of what an object may need of a runtime" },
 	{ "support", verb_support, "support   the ONNX operators that are read, as Markdown" },
 };
 

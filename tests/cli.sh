@@ -36,6 +36,10 @@ expect 0 '"inspection_version": 1' "$WQCC" inspect $model --json
 expect 0 'Relu' "$WQCC" compile $model -emit ir -O clean --time-passes
 expect 0 'after dce' bash -c "'$WQCC' $model -emit ir -O dce --print-after dce -o - | head -n 1" # printed text comes first
 expect 0 'lowered' "$WQCC" support
+expect 0 '' "$WQCC" runtime "$tmp/runtime"
+for f in runtime/*.[ch] include/wqrt.h; do expect 0 '' cmp "$f" "$tmp/runtime/${f##*/}"; done
+expect 1 'which directory' "$WQCC" runtime
+expect 1 'cannot be made' "$WQCC" runtime "$tmp/no/runtime"
 expect 0 '1 passed, 0 failed, 0 skipped' "$WQCC" check models/digits --range 1e-4
 expect 4 '0 passed, 1 failed' "$WQCC" check "$tmp"
 expect 1 "no metric 'f1'" "$WQCC" eval $model --data models/digits/data.npz --metric f1
