@@ -95,7 +95,7 @@ static CgVal slice_at(Kg *k, const WqNode *n, int result, const CgAt *at)
 	Cg *c = kg_cg(k);
 	Cut cut;
 	int64_t step = 1;
-	if (at->lanes > 1 && cut_axis(k, n, at->axis, &cut) && !(cg_const(cut.step, &step) && (step == 1 || step == -1)))
+	if (at->lanes > 1 && cut_axis(k, n, at->axis, &cut) && !(cg_const(cut.step, &step) && (step == 1 || (step == -1 && !kg_part(k)))))
 		return ix_lanes(k, n, result, at, slice_one);
 	if (step == 1)
 		return slice_one(k, n, result, at);

@@ -70,6 +70,8 @@ CgVal ix_lanes(Kg *k, const WqNode *n, int result, const CgAt *at, IxOne *one)
 	Cg *c = kg_cg(k);
 	if (at->lanes == 1)
 		return one(k, n, result, at);
+	if (kg_part(k))
+		return ix_lanes_rolled(k, n, result, at, one);
 	CgVal v = cg_undef(c, cg_t(kg_reg(n->out[result]->type.dtype), at->lanes));
 	for (int i = 0; i < at->lanes; i++) {
 		CgAt a = ix_one(k, at, i);
@@ -85,8 +87,12 @@ CgVal ix_lanes_rolled(Kg *k, const WqNode *n, int result, const CgAt *at, IxOne 
 		return one(k, n, result, at);
 	CgKind reg = kg_reg(n->out[result]->type.dtype), mem = reg == CG_I1 ? CG_I8 : reg;
 	int bytes = cg_kind_bytes(c, mem) * at->lanes;
-	CgVal room = cg_stack(c, mem, at->lanes, bytes);
-	CgVal i = cg_for(c, cg_idx(c, 0), cg_idx(c, at->lanes), 1);
+	CgVal room = cg_stack(c, mem, at->lanes, bytes), count = cg_idx(c, at->lanes);
+	if (kg_part(k)) {
+		cg_store(c, cg_zero(c, cg_t(mem, at->lanes)), room, bytes);
+		count = cg_min(c, kg_part(k), count);
+	}
+	CgVal i = cg_for(c, cg_idx(c, 0), count, 1);
 	CgAt a = *at;
 	a.lanes = 1;
 	a.ix[at->axis] = cg_add(c, at->ix[at->axis], i);

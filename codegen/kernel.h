@@ -64,6 +64,8 @@ void kg_put_f(Kg *k, const WqNode *n, int result, const CgAt *at, CgVal v);
 /* The same for only the first `count` lanes (index type). */
 void kg_put_part(Kg *k, const WqNode *n, int result, const CgAt *at, CgVal v, CgVal count);
 CgVal kg_elem_part(Kg *k, const WqValue *v, const CgAt *at, CgVal count);
+/* While one of these two is under way: how many lanes count (NULL: all). An emitter that asks for lanes one by one asks for no others. */
+CgVal kg_part(const Kg *k);
 /* An integer operand's element i (of a scalar or vector), as index type (clamped to what that holds: INT64_MAX as the end of a slice stays
  * large): constants and known expressions fold. */
 CgVal kg_int(Kg *k, const WqValue *v, int64_t i);

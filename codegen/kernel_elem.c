@@ -72,7 +72,13 @@ CgVal kg_load(Kg *k, const CgTensor *t, const CgAt *at)
 		return from_mem(k, t->dtype, cg_load(c, cg_t(m, at->lanes), p, 0));
 	if (is_known(stride, 0))
 		return cg_splat(c, from_mem(k, t->dtype, cg_load(c, cg_t(m, 1), p, 0)), at->lanes);
-	return from_mem(k, t->dtype, cg_gather(c, m, p, lane_offsets(k, stride, at->lanes)));
+	if (!k->part)
+		return from_mem(k, t->dtype, cg_gather(c, m, p, lane_offsets(k, stride, at->lanes)));
+	CgVar v = cg_var(c, cg_zero(c, cg_t(m, at->lanes)));
+	cg_if(c, cg_cmp(c, CG_GT, k->part, cg_idx(c, 0))); /* there may be none at all */
+	cg_set(c, v, cg_gather(c, m, p, lane_offsets(k, stride, at->lanes)));
+	cg_end(c);
+	return from_mem(k, t->dtype, cg_get(c, v));
 }
 
 static void scatter(Kg *k, CgKind m, CgVal p, CgVal stride, CgVal v)
@@ -168,19 +174,20 @@ static CgAt operand_at(Kg *k, const WqValue *v, const WqType *of, const CgAt *at
 static CgVal lane_by_lane(Kg *k, const WqValue *v, const CgAt *at, const WqType *of)
 {
 	Cg *c = k->cg;
-	CgVal out = NULL;
+	CgVar out = cg_var(c, cg_zero(c, cg_t(kg_reg(v->type.dtype), at->lanes)));
 	for (int i = 0; i < at->lanes; i++) {
 		CgAt s = *at;
 		s.lanes = 1;
 		s.ix[s.axis] = cg_addi(c, at->ix[at->axis], i);
+		if (k->part)
+			cg_if(c, cg_cmp(c, CG_GT, k->part, cg_idx(c, i)));
 		if (of)
 			s = operand_at(k, v, of, &s);
-		CgVal x = kg_elem(k, v, &s);
-		if (!out)
-			out = cg_undef(c, cg_t(cg_type(c, x).kind, at->lanes));
-		out = cg_insert(c, out, x, i);
+		cg_set(c, out, cg_insert(c, cg_get(c, out), kg_elem(k, v, &s), i));
+		if (k->part)
+			cg_end(c);
 	}
-	return out;
+	return cg_get(c, out);
 }
 
 static CgVal operand(Kg *k, const WqNode *n, int i, const CgAt *at)
@@ -315,6 +322,8 @@ CgAt kg_align(Kg *k, const WqValue *v, const CgAt *at)
 }
 
 /* ---- partial vectors: while k->part is set, loads and stores of several lanes touch the first `part` alone ------- */
+
+CgVal kg_part(const Kg *k) { return k->part; }
 
 CgVal kg_elem_part(Kg *k, const WqValue *v, const CgAt *at, CgVal count)
 {
