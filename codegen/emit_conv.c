@@ -243,6 +243,8 @@ static void steps(Conv *v, uint32_t mask, int first, CgVal at, CgVal kernel, CgV
 	gemm_steps(&v->tile, mask, &a, &w, count);
 }
 
+enum { MASKED_TAPS = 12, MASKED_DEPTH = 4 }; /* at most so many taps, of at least so many channels, are written out */
+
 /* ---- taps of the row axis ------------------------------------------------------------------------------------------ */
 
 static CgVal tap_at(const Conv *v, CgVal j)
@@ -267,20 +269,21 @@ static bool runs_on(const Conv *v)
 
 static void one_tap(Conv *v, CgVal j) { steps(v, UINT32_MAX, 0, tap_at(v, j), tap_kernel(v, j), cg_idx(v->c, v->p.cin)); }
 
-enum { WRITTEN_OUT = 1024 }; /* products of a tile that are written one by one */
-
+/* Taps are a loop at run time, where written out side by side LLVM would keep what they share of x in registers that are not there.
+ * Depthwise it pays: a vector of x serves every tap. */
 static void inside_taps(Conv *v)
 {
 	Cg *c = v->c;
 	CgVal zero = cg_idx(c, 0);
-	int64_t n, products = v->p.cin * v->tile.rows * v->tile.vecs;
+	int64_t n;
 	if (v->flat || runs_on(v)) {
 		steps(v, UINT32_MAX, 0, tap_at(v, zero), tap_kernel(v, zero), cg_muli(c, v->phase.taps, v->p.cin));
-	} else if (cg_const(v->phase.taps, &n) && n * products <= WRITTEN_OUT) {
+	} else if (v->p.depthwise && cg_const(v->phase.taps, &n) && n <= MASKED_TAPS) {
 		for (int64_t j = 0; j < n; j++)
 			one_tap(v, cg_idx(c, j));
 	} else {
 		CgVal j = cg_for(c, zero, v->phase.taps, 1);
+		cg_loop_hint(c, CG_NO_UNROLL | CG_NO_VECTOR);
 		one_tap(v, j);
 		cg_end(c);
 	}
@@ -291,6 +294,7 @@ static void clipped_taps(Conv *v)
 {
 	Cg *c = v->c;
 	CgVal j = cg_for(c, cg_idx(c, 0), v->phase.taps, 1);
+	cg_loop_hint(c, CG_NO_UNROLL | CG_NO_VECTOR);
 	cg_if(c, cg_cmp(c, CG_ULT, tap_at(v, j), v->in[v->p.axis]));
 	one_tap(v, j);
 	cg_end(c);
@@ -493,14 +497,12 @@ static void any_row(Conv *v)
 	gemm_cover(c, right, p->count, 0, 1, tile, v);
 }
 
-enum { MASKED_TAPS = 12 };
-
 static void row(Conv *v)
 {
 	int64_t count, taps, at, in;
 	bool known = cg_const(v->phase.count, &count) && cg_const(v->phase.taps, &taps) && cg_const(v->phase.at, &at) &&
 		cg_const(v->in[v->p.axis], &in);
-	if (known && taps <= MASKED_TAPS)
+	if (known && taps <= MASKED_TAPS && (v->p.depthwise || v->p.cin >= MASKED_DEPTH))
 		known_row(v, count, taps);
 	else
 		any_row(v);

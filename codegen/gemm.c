@@ -174,7 +174,7 @@ static void step(GemmTile *t, uint32_t mask, const GemmRows *a, const GemmWeight
 	}
 }
 
-enum { UNROLL = 256 }; /* products that are written out where the depth is a small number */
+enum { UNROLL = 48 }; /* products that are written out where the depth is a small number */
 
 void gemm_steps(GemmTile *t, uint32_t mask, const GemmRows *a, const GemmWeights *b, CgVal count)
 {
