@@ -61,6 +61,14 @@ Dd math_two_prod(Cg *c, CgVal a, CgVal b)
 	return (Dd){p, cg_add(c, e, cg_mul(c, al, bl))};
 }
 
+/* The small number keeps 0 / 0 away. */
+CgVal math_root_rest(Cg *c, CgVal x, CgVal root, CgVal l)
+{
+	Dd square = math_two_prod(c, root, root);
+	CgVal rest = cg_add(c, cg_sub(c, cg_sub(c, x, square.h), square.l), l);
+	return cg_fdiv(c, rest, cg_add(c, cg_add(c, root, root), math_num(c, x, 1e-30)));
+}
+
 /* ---- shared bodies ----------------------------------------------------------------------------------- */
 
 CgVal math_shared(Cg *c, const char *name, CgVal x, CgVal y, void (*fn)(Cg *c, CgFn *f))
@@ -85,32 +93,52 @@ static const double exp_f64[] = {0.5000000000000013, 0.16666666666666702, 0.0416
 	2.7557213731135597e-06, 2.763200622015885e-07, 2.511867111404364e-08};
 static const MathPoly exp_poly = MATH_POLY(exp);
 
-/* e^x = 2^n e^r. Adding 1.5 * 2^mantissa leaves n in the low bits of the sum; n times the high part of ln2 is exact. 2^n comes in two
- * factors, so that neither over- nor underflows before the result does. NaN goes through the comparisons. */
-CgVal math_exp(Cg *c, CgVal x, CgVal l, int halvings)
+/* e^x = 2^n (1 + tail). Adding 1.5 * 2^mantissa leaves n in the low bits of the sum; n times the high part of ln2 is exact. NaN goes
+ * through the comparisons. */
+typedef struct Exp {
+	CgVal tail, n;
+} Exp;
+
+static Exp exp_parts(Cg *c, CgVal x, CgVal l)
 {
 	bool wide = math_wide(c, x);
 	x = cg_max(c, math_pick(c, x, -104, -746), x);
 	x = cg_min(c, math_pick(c, x, 90, 711), x);
 	CgVal magic = math_pick(c, x, 0x1.8p23, 0x1.8p52);
 	CgVal t = cg_fma(c, x, math_num(c, x, 0x1.71547652b82fep+0), magic), k = cg_sub(c, t, magic);
-	CgVal n = cg_sub(c, math_to_bits(c, t), math_to_bits(c, magic));
 	CgVal r = cg_fma(c, k, math_num(c, x, wide ? -0x1.62e42feep-1 : -0x1.62e4p-1), x);
 	r = cg_fma(c, k, math_num(c, x, wide ? -0x1.a39ef35793c76p-33 : -0x1.7f7d1cp-20), r);
 	if (l)
 		r = cg_add(c, r, l);
-	CgVal e = cg_fma(c, cg_mul(c, math_poly(c, &exp_poly, r), r), r, r);
-	e = cg_add(c, e, math_num(c, x, 1));
-	CgVal half = cg_ashr(c, n, math_int(c, n, 1)), rest = cg_addi(c, cg_sub(c, n, half), -halvings);
-	return cg_mul(c, cg_mul(c, e, math_pow2(c, half, x)), math_pow2(c, rest, x));
+	CgVal tail = cg_fma(c, cg_mul(c, math_poly(c, &exp_poly, r), r), r, r);
+	return (Exp){tail, cg_sub(c, math_to_bits(c, t), math_to_bits(c, magic))};
+}
+
+/* v 2^n in two factors, so that neither over- nor underflows before the result does. */
+static CgVal scaled(Cg *c, CgVal v, CgVal n)
+{
+	CgVal half = cg_ashr(c, n, math_int(c, n, 1));
+	return cg_mul(c, cg_mul(c, v, math_pow2(c, half, v)), math_pow2(c, cg_sub(c, n, half), v));
+}
+
+CgVal math_exp(Cg *c, CgVal x, CgVal l, int halvings)
+{
+	Exp e = exp_parts(c, x, l);
+	return scaled(c, cg_add(c, e.tail, math_num(c, x, 1)), cg_addi(c, e.n, -halvings));
 }
 
 CgVal cg_exp(Cg *c, CgVal x) { return math_exp(c, x, NULL, 0); }
 
+/* e / (1 + e), or 1 / (1 + e). What the sum loses goes into the first e before that is rounded; 1 - e/2 is near enough to 1 / (1 + e). */
 CgVal cg_sigmoid(Cg *c, CgVal x)
 {
-	CgVal one = math_num(c, x, 1), e = cg_exp(c, cg_neg(c, cg_abs(c, x)));
-	return cg_fdiv(c, cg_select(c, math_less(c, x, 0), e, one), cg_add(c, one, e));
+	CgVal one = math_num(c, x, 1);
+	Exp p = exp_parts(c, cg_neg(c, cg_abs(c, x)), NULL);
+	CgVal m = cg_add(c, p.tail, one), e = scaled(c, m, p.n);
+	Dd sum = math_fast_sum(c, one, e);
+	CgVal lost = cg_mul(c, cg_mul(c, sum.l, m), cg_fma(c, e, math_num(c, x, -0.5), one));
+	CgVal up = scaled(c, cg_add(c, cg_sub(c, p.tail, lost), one), p.n);
+	return cg_fdiv(c, cg_select(c, math_less(c, x, 0), up, one), sum.h);
 }
 
 /* (tanh x - x) / x^3 of x^2, |x| <= 0.625 */

@@ -40,6 +40,8 @@ CgVal math_pow2(Cg *c, CgVal n, CgVal x);
 Dd math_two_sum(Cg *c, CgVal a, CgVal b);  /* exact */
 Dd math_fast_sum(Cg *c, CgVal a, CgVal b); /* exact where |a| >= |b| */
 Dd math_two_prod(Cg *c, CgVal a, CgVal b); /* exact (f64 without FMA: to 2^-106) */
+/* What root, the rounded square root of x, lacks to that of x + l; x from 1e-20 on, or 0. */
+CgVal math_root_rest(Cg *c, CgVal x, CgVal root, CgVal l);
 /* e^(x + l) / 2^halvings; l (NULL: 0) is small beside 1. */
 CgVal math_exp(Cg *c, CgVal x, CgVal l, int halvings);
 /* x = m 2^k, m between the roots of 1/2 and 2; x > 0, subnormal or not. k is a float. */

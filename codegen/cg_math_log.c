@@ -82,10 +82,11 @@ static CgVal acosh_of(Cg *c, CgVal x)
 {
 	CgVal one = math_num(c, x, 1), zero = math_num(c, x, 0);
 	CgVal far = cg_cmp(c, CG_GT, x, math_pick(c, x, 0x1p40, 0x1p80)), b = cg_select(c, far, one, x);
-	Dd t = math_two_sum(c, b, cg_neg(c, one));
-	CgVal root = cg_sqrt(c, cg_mul(c, t.h, cg_add(c, b, one)));
+	Dd t = math_two_sum(c, b, cg_neg(c, one)), s = math_two_sum(c, b, one), p = math_two_prod(c, t.h, s.h);
+	CgVal root = cg_sqrt(c, p.h);
 	Dd u = math_two_sum(c, t.h, root), y = math_two_sum(c, one, u.h);
-	CgVal low = cg_select(c, far, zero, cg_add(c, cg_add(c, y.l, u.l), t.l));
+	CgVal lost = cg_add(c, math_root_rest(c, p.h, root, cg_fma(c, t.h, s.l, p.l)), t.l);
+	CgVal low = cg_select(c, far, zero, cg_add(c, cg_add(c, y.l, u.l), lost));
 	CgVal r = math_log(c, cg_select(c, far, x, y.h), low, cg_select(c, far, one, zero));
 	return cg_select(c, math_less(c, x, 1), math_num(c, x, NAN), r);
 }

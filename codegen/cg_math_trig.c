@@ -228,11 +228,7 @@ static CgVal asin_half(Cg *c, CgVal a, CgVal *large)
 	*large = cg_cmp(c, CG_GT, a, math_num(c, a, 0.5));
 	CgVal half = cg_mul(c, cg_sub(c, math_num(c, a, 1), a), math_num(c, a, 0.5));
 	CgVal root = cg_sqrt(c, half), z = cg_select(c, *large, half, cg_mul(c, a, a)), s = cg_select(c, *large, root, a);
-	/* what the root lacks; the sum keeps 0 / 0 away */
-	Dd square = math_two_prod(c, root, root);
-	CgVal rest = cg_sub(c, cg_sub(c, half, square.h), square.l);
-	CgVal lost = cg_fdiv(c, rest, cg_add(c, cg_add(c, root, root), math_num(c, a, 1e-30)));
-	lost = cg_select(c, *large, lost, math_num(c, a, 0));
+	CgVal zero = math_num(c, a, 0), lost = cg_select(c, *large, math_root_rest(c, half, root, zero), zero);
 	return cg_add(c, s, cg_fma(c, cg_mul(c, math_poly(c, &asin_poly, z), z), s, lost));
 }
 

@@ -204,7 +204,7 @@ static void every_float(const Fn *f, Loop *f32, Loop *f64, Worst *w)
 				double unit;
 				memcpy(&unit, &e, 8);
 				double error = fabs(y[i] - r[i]);
-				if (error > w->error * unit || error != error)
+				if ((error > w->error * unit || error != error) && !outside(f, x[i]))
 					note(w, f32_error(y[i], r[i]), x[i]);
 			} else if (!outside(f, x[i])) {
 				note(w, f32_error(y[i], r[i]), x[i]);
