@@ -198,7 +198,7 @@ CgVal cg_asinh(Cg *c, CgVal x);
 CgVal cg_acosh(Cg *c, CgVal x);
 CgVal cg_atanh(Cg *c, CgVal x);
 CgVal cg_erf(Cg *c, CgVal x);
-CgVal cg_normal_tail(Cg *c, CgVal x); /* the normal distribution's P(Z > x), x >= 0: 4 ulp */
+CgVal cg_normal_tail(Cg *c, CgVal x); /* the normal distribution's P(Z > x), x >= 0: 5 ulp */
 CgVal cg_sigmoid(Cg *c, CgVal x);
 CgVal cg_pow(Cg *c, CgVal x, CgVal y);
 CgVal cg_fmod(Cg *c, CgVal x, CgVal y); /* exact, the dividend's sign */

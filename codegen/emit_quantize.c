@@ -163,8 +163,10 @@ static CgVal quantize(Kg *k, const WqNode *n, int result, const CgAt *at)
 		return round_clip(&q, to, v, z ? cg_resize(c, z, CG_I32, wq_dtype_is_signed(zt)) : NULL);
 	}
 	CgVal z = to == WQ_F4E2M1 || wq_dtype_is_int(to) ? param_f32(&q, 2) : NULL;
+	if (!z && to == WQ_F4E2M1)
+		z = cg_zero(c, cg_t(CG_F32, 1)); /* makes 0 of -0 */
 	if (wq_dtype_is_int(to))
-		return round_clip_f(&q, to, v, z ? z : cg_zero(c, cg_t(CG_F32, 1)));
+		return round_clip_f(&q, to, v, z);
 	return kg_convert(k, to, WQ_F32, z ? cg_add(c, v, z) : v, wq_attr_i(n, "saturate") != 0, 'n');
 }
 

@@ -126,13 +126,30 @@ WQ_INLINE uint64_t f64_to_u64(double v)
 #define I64_OF(v) ((int64_t)(v))
 #define U64_OF(v) ((uint64_t)(v))
 #define F32_OF(v) ((float)(v))
+/* As f64, rounded to odd where f64 does not hold it: for a second rounding to 24 bits or fewer. */
+WQ_INLINE double odd_u64(uint64_t v)
+{
+	return v >> 53 ? (double)((v & ~UINT64_C(0x7ff)) | (v & 0x7ff ? 0x800 : 0)) : (double)v;
+}
+
+WQ_INLINE double odd_i64(int64_t v)
+{
+	return v < 0 ? -odd_u64(0 - (uint64_t)v) : odd_u64((uint64_t)v);
+}
+
+#define I64_TO_F16(v) wq_f64_to_f16(odd_i64(v))
+#define I64_TO_BF16(v) wq_f64_to_bf16(odd_i64(v))
+#define I64_TO_F8(t, v, s, r) wq_f64_to_f8(t, odd_i64(v), s, r)
+#define U64_TO_F16(v) wq_f64_to_f16(odd_u64(v))
+#define U64_TO_BF16(v) wq_f64_to_bf16(odd_u64(v))
+#define U64_TO_F8(t, v, s, r) wq_f64_to_f8(t, odd_u64(v), s, r)
 #define F64_TO_F16(v) wq_f64_to_f16((double)(v))
 #define F64_TO_BF16(v) wq_f64_to_bf16((double)(v))
 #define F64_TO_F8(t, v, s, r) wq_f64_to_f8(t, (double)(v), s, r)
 
 STORE(store_i32, int32_t, I32_OF, I64_OF, U64_OF, F32_OF, F64_TO_F16, F64_TO_BF16, F64_TO_F8)
-STORE(store_i64, int64_t, I32_OF, I64_OF, U64_OF, F32_OF, F64_TO_F16, F64_TO_BF16, F64_TO_F8)
-STORE(store_u64, uint64_t, I32_OF, I64_OF, U64_OF, F32_OF, F64_TO_F16, F64_TO_BF16, F64_TO_F8)
+STORE(store_i64, int64_t, I32_OF, I64_OF, U64_OF, F32_OF, I64_TO_F16, I64_TO_BF16, I64_TO_F8)
+STORE(store_u64, uint64_t, I32_OF, I64_OF, U64_OF, F32_OF, U64_TO_F16, U64_TO_BF16, U64_TO_F8)
 STORE(store_f32, float, f32_to_i32, f64_to_i64, f64_to_u64, F32_OF, vm_f16_store, vm_bf16_store, wq_f32_to_f8)
 STORE(store_f64, double, f64_to_i32, f64_to_i64, f64_to_u64, F32_OF, F64_TO_F16, F64_TO_BF16, F64_TO_F8)
 

@@ -27,7 +27,7 @@ static const Fn fns[] = {
 #define FN(name) {#name, cg_##name, name, name##l, {2, 3}}
 	FN(exp), FN(log), FN(sin), FN(cos), FN(tan), FN(asin), FN(acos), FN(atan), FN(sinh), FN(cosh),
 	FN(tanh), FN(asinh), FN(acosh), FN(atanh), FN(erf), FN(sigmoid),
-	{"normal_tail", cg_normal_tail, tail, taill, {4, 5}},
+	{"normal_tail", cg_normal_tail, tail, taill, {5, 5}},
 };
 enum { N_FNS = (int)(sizeof fns / sizeof fns[0]), BLOCK = 4096 };
 
