@@ -184,33 +184,33 @@ bool cg_splat_const(CgVal v, int64_t *out)
 	return first && cg_const(first, out);
 }
 
-CgVal cg_table(Cg *c, CgKind k, int n, const void *data)
+/* Private data; equal constants become one. */
+static LLVMValueRef add_constant(Cg *c, LLVMValueRef init, const char *name)
 {
-	unsigned bytes = (unsigned)(n * cg_kind_bytes(c, k));
-	LLVMValueRef init = LLVMConstStringInContext2(c->ctx, data, bytes, true);
-	LLVMValueRef g = LLVMAddGlobal(c->mod, LLVMTypeOf(init), "table");
+	LLVMValueRef g = LLVMAddGlobal(c->mod, LLVMTypeOf(init), name);
 	LLVMSetInitializer(g, init);
 	LLVMSetLinkage(g, LLVMPrivateLinkage);
 	LLVMSetGlobalConstant(g, true);
-	LLVMSetUnnamedAddress(g, LLVMGlobalUnnamedAddr); /* equal tables become one */
+	LLVMSetUnnamedAddress(g, LLVMGlobalUnnamedAddr);
+	return g;
+}
+
+CgVal cg_table(Cg *c, CgKind k, int n, const void *data)
+{
+	unsigned bytes = (unsigned)(n * cg_kind_bytes(c, k));
+	LLVMValueRef g = add_constant(c, LLVMConstStringInContext2(c->ctx, data, bytes, true), "table");
 	LLVMSetAlignment(g, 64);
 	return g;
 }
 
-/* ---- data with addresses in it ------------------------------------------------------------------------------------ */
-
-CgVal cg_string(Cg *c, const char *s)
-{
-	return cg_table(c, CG_I8, (int)strlen(s) + 1, s);
-}
+CgVal cg_string(Cg *c, const char *s) { return add_constant(c, LLVMConstStringInContext2(c->ctx, s, strlen(s), false), "string"); }
 
 CgVal cg_data(Cg *c, const char *name, int n, CgVal *field)
 {
-	LLVMValueRef init = LLVMConstStructInContext(c->ctx, field, (unsigned)n, false);
-	LLVMValueRef g = LLVMAddGlobal(c->mod, LLVMTypeOf(init), name ? name : "data");
-	LLVMSetInitializer(g, init);
-	LLVMSetGlobalConstant(g, true);
-	if (!name)
-		LLVMSetLinkage(g, LLVMPrivateLinkage);
+	LLVMValueRef g = add_constant(c, LLVMConstStructInContext(c->ctx, field, (unsigned)n, false), name ? name : "data");
+	if (name) {
+		LLVMSetLinkage(g, LLVMExternalLinkage);
+		LLVMSetUnnamedAddress(g, LLVMNoUnnamedAddr);
+	}
 	return g;
 }

@@ -43,10 +43,10 @@ CgVal cg_iota(Cg *c, CgType t);                /* 0, 1, 2, ... */
 bool cg_const(CgVal v, int64_t *out);          /* is it an integer constant? */
 /* A table in read-only data of n elements (integers of the kind's size, or floats), aligned to 64. */
 CgVal cg_table(Cg *c, CgKind k, int n, const void *data);
-
-/* Text, zero-terminated. A structure of constants (also addresses), laid out as the target's C does; name NULL: private. */
-CgVal cg_string(Cg *c, const char *s);
+/* Read-only data of constants (numbers, strings, addresses of functions and data) one after the other, each aligned as in a C struct; an array of
+ * structs is their fields in a row if each begins with the most aligned one. name: exported; NULL: private. */
 CgVal cg_data(Cg *c, const char *name, int n, CgVal *field);
+CgVal cg_string(Cg *c, const char *s); /* the address of a private string */
 
 /* ---- arithmetic: integers or floats by the operands' type ----------------------------------------- */
 
