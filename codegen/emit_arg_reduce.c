@@ -79,7 +79,7 @@ static CgVal total(const Rows *r, const Arg *f, int n)
 static CgAt result_at(const Rows *r, const Arg *f)
 {
 	CgAt at = r->row;
-	if (wq_attr_i(f->n, "keepdims") || r->rank == 0)
+	if (wq_attr_i(f->n, "keepdims"))
 		return at;
 	at.rank = r->rank - 1;
 	for (int i = f->axis; i < at.rank; i++)
@@ -109,12 +109,17 @@ static void kernel(Kg *k, const WqNode *n)
 	Rows r;
 	const WqType *x = &n->in[0]->type;
 	int64_t axis = wq_attr_i(n, "axis");
+	if (x->rank == 0) {
+		CgAt at = { .lanes = 1 };
+		kg_put(k, n, 0, &at, cg_int(kg_cg(k), cg_t(CG_I64, 1), 0));
+		return;
+	}
 	Arg f = { .n = n, .least = n->op == OP_ArgMin, .last = wq_attr_i(n, "select_last_index") != 0 };
-	f.axis = (int)(axis < 0 ? axis + (x->rank ? x->rank : 1) : axis);
+	f.axis = (int)(axis < 0 ? axis + x->rank : axis);
 	f.flip = wq_dtype_is_int(x->dtype) && !wq_dtype_is_signed(x->dtype);
-	int64_t hi = x->rank ? wq_dim_hi(n->graph->mod, x->dim[f.axis]) : 1;
+	int64_t hi = wq_dim_hi(n->graph->mod, x->dim[f.axis]);
 	f.index = hi < INT32_MAX ? CG_I32 : CG_I64;
-	rows_init(&r, k, n->in[0], x->rank ? 1u << f.axis : 0, f.index);
+	rows_init(&r, k, n->in[0], 1u << f.axis, f.index);
 	rows_each(&r, row, &f);
 }
 

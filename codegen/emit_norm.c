@@ -2,6 +2,7 @@
  * taken of what is left after the mean, so that nothing cancels. */
 #include <math.h>
 
+#include "codegen/index.h"
 #include "codegen/rows.h"
 
 typedef struct Norm {
@@ -84,5 +85,21 @@ static int64_t scratch(const WqTarget *t, const WqNode *n)
 	return rows_scratch(t, n, rows_axes_from(n, x->rank), x->dtype == WQ_F64 ? 8 : 4);
 }
 
-const WqEmit emit_layer_norm = { .kernel = kernel, .epilogue = true, .repeated = 6, .scratch = scratch };
-const WqEmit emit_rms_norm = { .kernel = kernel, .epilogue = true, .repeated = 6, .scratch = scratch };
+static void sizes(Kg *k, const WqNode *n)
+{
+	for (int i = 1; i < n->n_in; i++)
+		if (n->in[i])
+			ix_broadcasts(k, &n->in[i]->type, &n->in[0]->type);
+}
+
+static const char *refuse(const WqTarget *t, const WqNode *n)
+{
+	(void)t;
+	for (int i = 1; i < n->n_in; i++)
+		if (n->in[i] && n->in[i]->type.rank > n->in[0]->type.rank)
+			return "its scale or bias has more axes than its input";
+	return NULL;
+}
+
+const WqEmit emit_layer_norm = { .kernel = kernel, .sizes = sizes, .refuse = refuse, .epilogue = true, .repeated = 6, .scratch = scratch };
+const WqEmit emit_rms_norm = { .kernel = kernel, .sizes = sizes, .refuse = refuse, .epilogue = true, .repeated = 6, .scratch = scratch };

@@ -6,6 +6,7 @@
  * sizes[0] is the error code of the run, sizes[1 + s] the value of symbol s.
  */
 #include "codegen/control.h"
+#include "codegen/index.h"
 #include "codegen/export.h"
 
 /* ---- calls of kernels ------------------------------------------------------------------------------------------ */
@@ -80,24 +81,6 @@ void wq_block_end(Kg *k)
 	kg_forget(k);
 }
 
-/* Sizes that no rule could compare: an operand's must be the result's, or 1. */
-static void check_broadcast(Kg *k, const WqNode *n)
-{
-	Cg *c = k->cg;
-	const WqType *y = &n->out[0]->type;
-	for (int i = 0; i < n->n_in; i++) {
-		const WqType *x = n->in[i] ? &n->in[i]->type : NULL;
-		for (int d = 0; x && d < x->rank; d++) {
-			WqDim want = y->dim[d + y->rank - x->rank];
-			if (x->dim[d] == want || x->dim[d] == 1)
-				continue;
-			CgVal have = kg_dim(k, x->dim[d]);
-			CgVal fits = cg_or(c, cg_cmp(c, CG_EQ, have, cg_idx(c, 1)), cg_cmp(c, CG_EQ, have, kg_dim(k, want)));
-			kg_fault(k, cg_not(c, fits), KG_ESHAPE);
-		}
-	}
-}
-
 /* Binds sizes and checks them; what follows is skipped if that faulted. */
 static void emit_sizes(Kg *k, const WqGroup *g)
 {
@@ -106,8 +89,9 @@ static void emit_sizes(Kg *k, const WqGroup *g)
 		const WqNode *n = g->nodes.v[i];
 		if (wq_emit(n->op)->sizes)
 			wq_emit(n->op)->sizes(k, n);
-		if (wq_op(n->op)->flags & WQ_EW)
-			check_broadcast(k, n);
+		for (int j = 0; j < n->n_in && wq_op(n->op)->flags & WQ_EW; j++)
+			if (n->in[j])
+				ix_broadcasts(k, &n->in[j]->type, &n->out[0]->type);
 	}
 	if (k->faults)
 		wq_stop_on_error(k);

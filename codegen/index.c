@@ -213,6 +213,19 @@ void ix_agree(Kg *k, WqDim a, WqDim b)
 		kg_fault(k, cg_cmp(c, CG_NE, kg_dim(k, a), kg_dim(k, b)), KG_EVALUE);
 }
 
+void ix_broadcasts(Kg *k, const WqType *x, const WqType *to)
+{
+	Cg *c = kg_cg(k);
+	for (int d = 0; d < x->rank; d++) {
+		WqDim want = to->dim[d + to->rank - x->rank];
+		if (x->dim[d] == want || x->dim[d] == 1)
+			continue;
+		CgVal have = kg_dim(k, x->dim[d]);
+		CgVal fits = cg_or(c, cg_cmp(c, CG_EQ, have, cg_idx(c, 1)), cg_cmp(c, CG_EQ, have, kg_dim(k, want)));
+		kg_fault(k, cg_not(c, fits), KG_ESHAPE);
+	}
+}
+
 int ix_axis(const WqNode *n, int rank)
 {
 	int64_t a = wq_attr_i(n, "axis");

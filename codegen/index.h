@@ -48,6 +48,7 @@ int64_t ix_most(const WqNode *n, WqDim d); /* the largest value a size can have;
 bool ix_is_open(const WqNode *n, int result); /* has the result a size that is a bare symbol? */
 /* If two sizes differ, the call fails; nothing is emitted where they are known to agree. */
 void ix_agree(Kg *k, WqDim a, WqDim b);
+void ix_broadcasts(Kg *k, const WqType *x, const WqType *to); /* the same for x's sizes, which are `to`'s or 1; x has no more axes */
 int ix_axis(const WqNode *n, int rank); /* the attribute `axis`, not negative */
 int ix_choose(const WqNode *n, const char *attr, int count, const char *const *name); /* which of the names an attribute is; fails */
 

@@ -192,6 +192,17 @@ CgVal kg_base_ptr(Kg *k, const WqValue *v)
 	WQ_BUG("%s is no parameter of the kernel", v->name);
 }
 
+/* A constant that is otherwise known to the code, for who must have it in memory. */
+static CgVal immediate_ptr(Kg *k, const WqValue *v)
+{
+	_Alignas(8) uint8_t bytes[8];
+	if (v->data->packed)
+		wq_unpack(v->type.dtype, v->data->data, bytes, 1);
+	else
+		memcpy(bytes, v->data->data, wq_dtype_size(v->type.dtype));
+	return cg_table(k->cg, kg_mem(v->type.dtype), 1, bytes);
+}
+
 CgVal kg_packed(Kg *k, int i)
 {
 	for (int j = 0; j < k->packed.n; j++)
@@ -318,7 +329,7 @@ CgTensor kg_tensor_of(Kg *k, const WqValue *v)
 		view_tensor(k, &t, p);
 		return t;
 	}
-	t.ptr = kg_base_ptr(k, v);
+	t.ptr = wq_is_immediate(v) ? immediate_ptr(k, v) : kg_base_ptr(k, v);
 	if (v->data || p->kind == PLACE_ARENA)
 		t.align = 64;
 	dense_strides(k, &t, v->data ? NULL : p->order);
@@ -327,7 +338,7 @@ CgTensor kg_tensor_of(Kg *k, const WqValue *v)
 
 CgTensor kg_tensor(Kg *k, const WqValue *v)
 {
-	WQ_ASSERT(kg_in_memory(k, v) || kg_stored(k, v));
+	WQ_ASSERT(wq_is_immediate(v) || kg_in_memory(k, v) || kg_stored(k, v));
 	return kg_tensor_of(k, v);
 }
 

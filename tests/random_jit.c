@@ -109,15 +109,12 @@ static bool compilable(WqOp op)
 }
 
 /* Sums of numbers of very different sizes depend on their order: such numbers go to operators that sum nothing. */
-static void tame(WqModule *m)
+static void tame(const WqTensor *data)
 {
-	for (int i = 0; i < WQ_COUNTOF(making->data); i++) {
-		WqTensor *t = making->data[i];
-		for (int64_t k = 0; t && wq_dtype_is_float(t->dtype) && k < wq_tensor_count(t); k++)
-			if (fabs(wq_tensor_get_f(t, k)) > 1e4)
-				wq_tensor_set_f(t, k, 3);
-	}
-	(void)m;
+	WqTensor t = *data; /* made by this program, in its arena */
+	for (int64_t k = 0; wq_dtype_is_float(t.dtype) && k < wq_tensor_count(&t); k++)
+		if (fabs(wq_tensor_get_f(&t, k)) > 1e4)
+			wq_tensor_set_f(&t, k, 3);
 }
 
 static void make_call(Made *c, uint64_t seed)
@@ -133,10 +130,11 @@ static void make_call(Made *c, uint64_t seed)
 	c->m = wq_module_new("call");
 	int n_in = ops_operands(c->m->main, wq_op(op), in);
 	ops_leaf = NULL;
-	if (!(wq_op(op)->flags & WQ_EW) && op != OP_Cast)
-		tame(c->m);
-	for (int i = 0; i < n_in; i++)
+	for (int i = 0; i < n_in; i++) {
+		if (in[i] && !(wq_op(op)->flags & WQ_EW) && op != OP_Cast)
+			tame(in[i]->data ? in[i]->data : c->data[in[i]->index]);
 		in[i] = around(c->m->main, in[i]);
+	}
 	WqNode *n = wq_node_new(c->m->main, op, n_in, in);
 	ops_attributes(n, wq_op(op)->attrs);
 	int n_out = wq_op(op)->max_out < 0 ? wq_op(op)->min_out : wq_op(op)->max_out;
