@@ -95,17 +95,9 @@ static void emit_branch(Kg *k, const WqNode *n, const WqGraph *body)
 	wq_block_end(k);
 }
 
-static CgVal read_bool(Kg *k, const WqValue *v)
-{
-	CgAt at = {.rank = v->type.rank, .lanes = 1};
-	for (int i = 0; i < at.rank; i++)
-		at.ix[i] = cg_idx(k->cg, 0);
-	return kg_elem(k, v, &at);
-}
-
 static void emit_if(Kg *k, const WqNode *n)
 {
-	CgVal cond = read_bool(k, n->in[0]);
+	CgVal cond = kg_number(k, n->in[0], 0);
 	cg_if(k->cg, cond);
 	emit_branch(k, n, n->body[0]);
 	cg_else(k->cg);
@@ -131,10 +123,7 @@ static CgVal trip_count(Kg *k, const WqNode *n)
 	int64_t most = cg_kind_bytes(c, cg_index(c)) == 4 ? INT32_MAX : INT64_MAX;
 	if (!n->in[0])
 		return cg_idx(c, most);
-	CgAt at = {.rank = n->in[0]->type.rank, .lanes = 1};
-	for (int i = 0; i < at.rank; i++)
-		at.ix[i] = cg_idx(c, 0);
-	CgVal v = kg_elem(k, n->in[0], &at);
+	CgVal v = kg_number(k, n->in[0], 0);
 	v = cg_min(c, v, cg_int(c, cg_t(CG_I64, 1), most));
 	return cg_resize(c, v, cg_index(c), true);
 }
@@ -219,7 +208,7 @@ static void emit_loop(Kg *k, WqGroup *g)
 	LoopCode l = {.k = k, .g = g, .n = n, .body = n->body[0], .carried = n->body[0]->inputs.n - 2};
 	l.scanned = l.body->outputs.n - 1 - l.carried;
 	CgVal most = trip_count(k, n);
-	l.go = cg_var(c, n->in[1] ? read_bool(k, n->in[1]) : cg_int(c, cg_t(CG_I1, 1), 1));
+	l.go = cg_var(c, n->in[1] ? kg_number(k, n->in[1], 0) : cg_int(c, cg_t(CG_I1, 1), 1));
 	l.i = cg_var(c, cg_idx(c, 0));
 	enter_carried(&l);
 	kg_forget(k);
@@ -230,7 +219,7 @@ static void emit_loop(Kg *k, WqGroup *g)
 	cg_store(c, cg_resize(c, i, CG_I64, true), input_ptr(&l, 0), 8);
 	cg_store(c, cg_int(c, cg_t(CG_I8, 1), 1), input_ptr(&l, 1), 0);
 	wq_emit_graph(k, l.body);
-	cg_set(c, l.go, read_bool(k, l.body->outputs.v[0].value));
+	cg_set(c, l.go, kg_number(k, l.body->outputs.v[0].value, 0));
 	store_scanned(&l, i);
 	next_carried(&l);
 	cg_set(c, l.i, cg_addi(c, i, 1));

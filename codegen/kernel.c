@@ -358,6 +358,38 @@ static CgVal as_index(Kg *k, CgVal v, WqDtype t)
 	return cg_resize(k->cg, v, cg_index(k->cg), wq_dtype_is_signed(t));
 }
 
+/* Has v surely an element i of the last axis? NULL: yes; else what tells. */
+static CgVal is_there(Kg *k, const WqValue *v, int64_t i)
+{
+	Cg *c = k->cg;
+	CgVal there = NULL;
+	for (int d = 0; d < v->type.rank; d++) {
+		int64_t need = d == v->type.rank - 1 ? i + 1 : 1;
+		if (wq_dim_lo(k->b->m, v->type.dim[d]) >= need)
+			continue;
+		CgVal yes = cg_cmp(c, CG_GE, kg_size(k, v, d), cg_idx(c, need));
+		there = there ? cg_and(c, there, yes) : yes;
+	}
+	return there;
+}
+
+CgVal kg_number(Kg *k, const WqValue *v, int64_t i)
+{
+	Cg *c = k->cg;
+	CgAt at = {.rank = v->type.rank, .lanes = 1};
+	for (int d = 0; d < at.rank; d++)
+		at.ix[d] = cg_idx(c, d == at.rank - 1 ? i : 0);
+	CgVal there = is_there(k, v, i);
+	if (!there)
+		return kg_elem(k, v, &at);
+	kg_fault(k, cg_not(c, there), KG_EVALUE);
+	CgVar x = cg_var(c, cg_zero(c, cg_t(kg_reg(v->type.dtype), 1)));
+	cg_if(c, there);
+	cg_set(c, x, kg_elem(k, v, &at));
+	cg_end(c);
+	return cg_get(c, x);
+}
+
 CgVal kg_int_at(Kg *k, const WqValue *v, CgVal i)
 {
 	int64_t known;
@@ -377,8 +409,5 @@ CgVal kg_int(Kg *k, const WqValue *v, int64_t i)
 		return cg_idx(k->cg, wq_tensor_get_i(v->data, i));
 	if (v->sym)
 		return kg_dim(k, v->sym[i]);
-	CgAt at = {.rank = v->type.rank, .lanes = 1};
-	for (int d = 0; d < at.rank; d++)
-		at.ix[d] = cg_idx(k->cg, d == at.rank - 1 ? i : 0);
-	return as_index(k, kg_elem(k, v, &at), v->type.dtype);
+	return as_index(k, kg_number(k, v, i), v->type.dtype);
 }

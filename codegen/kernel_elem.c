@@ -121,6 +121,18 @@ static bool same_at(const CgAt *a, const CgAt *b)
 	return true;
 }
 
+/* Where v's size is 1 any index names the same element. */
+static bool same_place(const WqValue *v, const CgAt *a, const CgAt *b)
+{
+	CgAt x = *a, y = *b;
+	for (int i = 0; i < x.rank && i < y.rank; i++)
+		if (v->type.dim[i] == 1)
+			x.ix[i] = y.ix[i] = NULL;
+	if (x.lanes > 1 && y.lanes == 1 && v->type.dim[x.axis] == 1)
+		x.lanes = 1;
+	return same_at(&x, &y);
+}
+
 static CgVal *remembered(Kg *k, const WqValue *v, const CgAt *at)
 {
 	for (int i = k->memo.n - 1; i >= 0; i--) {
@@ -274,8 +286,8 @@ CgVal kg_elem(Kg *k, const WqValue *v, const CgAt *at)
 	if (wq_is_immediate(v))
 		return cg_splat(c, immediate(k, v), at->lanes);
 	if (k->bound == v) {
-		WQ_ASSERT(same_at(at, &k->bound_at));
-		return k->bound_val;
+		WQ_ASSERT(same_place(v, at, &k->bound_at));
+		return cg_splat(c, k->bound_val, at->lanes);
 	}
 	CgAt o = *at;
 	for (int i = 0; i < o.rank; i++)

@@ -167,6 +167,8 @@ void kg_loop_group(Kg *k);
 /* Copies one tensor of k (entry) into another of equal shape; inline loops. */
 void kg_copy(Kg *k, const CgTensor *to, const CgTensor *from);
 CgTensor kg_tensor_of(Kg *k, const WqValue *v);
+/* Element i of an operand of one axis or none, in register form; 0 and a fault if it has not so many. */
+CgVal kg_number(Kg *k, const WqValue *v, int64_t i);
 void kg_forget(Kg *k); /* sizes may have changed */
 
 #endif
