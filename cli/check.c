@@ -2,6 +2,7 @@
  *
  * Every folder runs in a process of its own: one that crashes or hangs is a failure, not the end of the run.
  */
+#include "cli/cross.h"
 #include "cli/cli.h"
 
 #include <dirent.h>
@@ -20,7 +21,12 @@ typedef struct Check {
 	double range;      /* > 0: passes if within this share of the expected output's range */
 	bool const_inputs; /* inputs are compiled in as constants */
 	int timeout;       /* seconds a folder */
-	bool jit;          /* compiled in memory; else the evaluator */
+	bool jit;          /* compiled; else the evaluator */
+	const Cross *cross; /* for another CPU; NULL: in memory */
+	const WqTarget *target;
+	const char *engine, *cpu, *attrs, *keep; /* --engine, -mcpu, -mattr, --keep */
+	const char *folder; /* its last name */
+	WQ_VEC(const char *) dirs;
 } Check;
 
 typedef enum { PASS, FAIL, SKIP } Outcome;
@@ -248,11 +254,10 @@ static void run_compiled(const Check *k, WqModule *m, WqRt *const *in, WqRt **ou
 	WqArena *a = k->c.arena;
 	bound_by_data(m, in);
 	int threads = k->c.threads > 1 ? k->c.threads : 1;
-	WqCodeOptions o = { .target = wq_target("native", NULL, NULL, a), .level = 2, .threads = threads };
+	WqCodeOptions o = { .target = k->target, .level = 2, .threads = k->cross ? 1 : threads };
 	WqProgram *p = wq_program_new(m, &o, a);
-	WqJit *j = wq_jit_new(p);
 	ApiCall *c = api_call_new(m, in, a);
-	int code = api_call_jit(c, j, threads);
+	int code = k->cross ? cross_call_program(k->cross, c, p, k->folder, a) : api_call_jit(c, wq_jit_new(p), threads);
 	if (code)
 		wq_fail(WQ_ECHECK, "the compiled code says: %s", api_wqrt_text(code));
 	for (int i = 0; i < m->main->outputs.n; i++)
@@ -303,6 +308,16 @@ static void run_set(const Check *k, OnnxModel *model, const char *dir)
 	wq_module_free(m);
 }
 
+static const char *last_name(WqArena *a, const char *dir)
+{
+	size_t end = strlen(dir), begin;
+	while (end > 1 && dir[end - 1] == '/')
+		end--;
+	for (begin = end; begin && dir[begin - 1] != '/';)
+		begin--;
+	return wq_strndup(a, dir + begin, end - begin);
+}
+
 /* In the child: everything of one folder. The message is empty when it passed. */
 static Outcome run_folder(Check *k, const char *dir, WqStr *msg)
 {
@@ -310,6 +325,7 @@ static Outcome run_folder(Check *k, const char *dir, WqStr *msg)
 	OnnxModel *volatile model = NULL;
 	if (WQ_TRY(&t)) {
 		k->c.arena = cli_arena();
+		k->folder = last_name(k->c.arena, dir);
 		model = onnx_open(wq_sprintf(k->c.arena, "%s/model.onnx", dir));
 		int sets = 0;
 		for (;; sets++) {
@@ -381,46 +397,69 @@ static Outcome fork_folder(Check *k, const char *dir, WqStr *msg)
 	return FAIL;
 }
 
-int verb_check(int argc, char **argv)
+static void options(Check *k, int argc, char **argv)
 {
-	Check k = { .rtol = 1e-3, .atol = 1e-7, .timeout = 60 };
-	k.c.arena = cli_arena();
-	WQ_VEC(const char *) dirs = { 0 };
 	for (int i = 1; i < argc; i++) {
 		const char *v;
-		if (common_option(&k.c, argc, argv, &i))
+		if (common_option(&k->c, argc, argv, &i))
 			continue;
 		else if ((v = option_value("--rtol", argc, argv, &i)))
-			k.rtol = option_number("--rtol", v);
+			k->rtol = option_number("--rtol", v);
 		else if ((v = option_value("--atol", argc, argv, &i)))
-			k.atol = option_number("--atol", v);
+			k->atol = option_number("--atol", v);
 		else if ((v = option_value("--range", argc, argv, &i)))
-			k.range = option_number("--range", v);
+			k->range = option_number("--range", v);
 		else if ((v = option_value("--timeout", argc, argv, &i)))
-			k.timeout = (int)option_number("--timeout", v);
-		else if ((v = option_value("--engine", argc, argv, &i))) {
-			k.jit = !strcmp(v, "jit");
-			if (!k.jit && strcmp(v, "eval"))
-				wq_fail(WQ_EINPUT, "unknown engine '%s' (there are: eval, jit)", v);
-		} else if (!strcmp(argv[i], "--const-inputs"))
-			k.const_inputs = true;
+			k->timeout = (int)option_number("--timeout", v);
+		else if ((v = option_value("--engine", argc, argv, &i)))
+			k->engine = v;
+		else if ((v = option_value("-mcpu", argc, argv, &i)))
+			k->cpu = v;
+		else if ((v = option_value("-mattr", argc, argv, &i)))
+			k->attrs = v;
+		else if ((v = option_value("--keep", argc, argv, &i)))
+			k->keep = v;
+		else if (!strcmp(argv[i], "--const-inputs"))
+			k->const_inputs = true;
 		else if (argv[i][0] == '-')
 			wq_fail(WQ_EINPUT, "check: unknown option '%s'", argv[i]);
 		else
-			WQ_PUSH(k.c.arena, dirs, argv[i]);
+			WQ_PUSH(k->c.arena, k->dirs, argv[i]);
 	}
-	if (k.jit && !k.c.passes)
-		k.c.passes = "opt";
+}
+
+/* eval, jit, or the target whose code is to be run. */
+static void set_engine(Check *k)
+{
+	k->jit = strcmp(k->engine, "eval");
+	bool here = !strcmp(k->engine, "jit");
+	if ((!k->jit || here) && k->keep)
+		wq_fail(WQ_EINPUT, "--keep is for code that runs on another CPU: --engine aarch64 and the like");
+	if (!k->jit)
+		return;
+	if (!k->c.passes)
+		k->c.passes = "opt";
+	k->target = wq_target(here ? "native" : k->engine, k->cpu, k->attrs, k->c.arena);
+	if (!here)
+		k->cross = cross_new(k->target, k->keep, k->c.arena);
+}
+
+int verb_check(int argc, char **argv)
+{
+	Check k = { .rtol = 1e-3, .atol = 1e-7, .timeout = 60, .engine = "eval" };
+	k.c.arena = cli_arena();
+	options(&k, argc, argv);
+	set_engine(&k);
 	int count[3] = { 0 };
 	static const char *const word[] = { "pass", "FAIL", "skip" };
-	for (int i = 0; i < dirs.n; i++) {
+	for (int i = 0; i < k.dirs.n; i++) {
 		WqStr msg = { .a = k.c.arena };
-		progress(&k.c, i, dirs.n, dirs.v[i]);
-		Outcome o = fork_folder(&k, dirs.v[i], &msg);
+		progress(&k.c, i, k.dirs.n, k.dirs.v[i]);
+		Outcome o = fork_folder(&k, k.dirs.v[i], &msg);
 		count[o]++;
 		progress(&k.c, 1, 1, "");
 		if (o != PASS || k.c.verbose > 0)
-			printf("%s %s%s%s\n", word[o], dirs.v[i], msg.n ? ": " : "", msg.n ? msg.s : "");
+			printf("%s %s%s%s\n", word[o], k.dirs.v[i], msg.n ? ": " : "", msg.n ? msg.s : "");
 	}
 	printf("%d passed, %d failed, %d skipped\n", count[PASS], count[FAIL], count[SKIP]);
 	cli_arena_done(k.c.arena);

@@ -49,7 +49,8 @@ static const Machine machines[] = {
 struct Cross {
 	const WqTarget *target;
 	const Machine *machine;
-	char *dir;
+	const char *dir;
+	bool keep;
 	const char *run; /* what stands before the program's name, separated by spaces */
 	pid_t owner;
 };
@@ -147,11 +148,17 @@ static void remove_tree(const char *dir)
 static void remove_dir(void *p)
 {
 	const Cross *x = p;
-	if (x->dir && getpid() == x->owner)
+	if (x->dir && !x->keep && getpid() == x->owner)
 		remove_tree(x->dir);
 }
 
-static void make_dir(Cross *x, WqArena *a)
+static void make_dir(const char *dir)
+{
+	if (mkdir(dir, 0777) && errno != EEXIST)
+		wq_fail(WQ_EINPUT, "%s cannot be made: %s", dir, strerror(errno));
+}
+
+static void make_own_dir(Cross *x, WqArena *a)
 {
 	const char *base = getenv("TMPDIR");
 	char *dir = wq_sprintf(a, "%s/wqcc-XXXXXX", base && *base ? base : P_tmpdir);
@@ -233,6 +240,16 @@ static const Machine *find_machine(const WqTarget *t)
 	wq_fail(WQ_EINPUT, "there is no machine here to run code for %s", t->name);
 }
 
+static const char *full_path(const char *path, WqArena *a)
+{
+	char *full = realpath(path, NULL);
+	if (!full)
+		wq_fail(WQ_EINPUT, "%s is not there", path);
+	char *s = wq_strdup(a, full);
+	free(full);
+	return s;
+}
+
 static bool ends_with(const char *s, const char *end)
 {
 	size_t n = strlen(s), m = strlen(end);
@@ -244,7 +261,7 @@ static const char *vlen(const WqTarget *t)
 	return wq_target_has(t, "zvl512b") ? "512" : wq_target_has(t, "zvl256b") ? "256" : "128";
 }
 
-Cross *cross_new(const WqTarget *t, WqArena *a)
+Cross *cross_new(const WqTarget *t, const char *keep, WqArena *a)
 {
 	Cross *x = WQ_NEW(a, Cross);
 	x->target = t;
@@ -256,7 +273,13 @@ Cross *cross_new(const WqTarget *t, WqArena *a)
 		need_tools(x, a);
 		x->run = wq_sprintf(a, "%s %s%s", x->machine->program, x->machine->args, ends_with(x->machine->args, "vlen=") ? vlen(t) : "");
 	}
-	make_dir(x, a);
+	x->keep = keep;
+	if (!keep)
+		make_own_dir(x, a);
+	else {
+		make_dir(keep);
+		x->dir = full_path(keep, a);
+	}
 	build_runner(x, a);
 	return x;
 }
@@ -315,7 +338,9 @@ static int64_t get64(File64 *f)
 	return v;
 }
 
-static void write_inputs(const ApiCall *c, const char *path, WqArena *a)
+static void append(void *arg, const void *p, size_t n) { wq_str_write(arg, p, n); }
+
+static void write_inputs(const ApiCall *c, const WqProgram *weights, const char *path, WqArena *a)
 {
 	const WqGraph *g = c->mod->main;
 	File64 f = { .s = { .a = a } };
@@ -332,6 +357,9 @@ static void write_inputs(const ApiCall *c, const char *path, WqArena *a)
 			bytes *= (size_t)*dim++;
 		put_data(&f, c->in[i], bytes);
 	}
+	put64(&f, weights ? weights->weights_bytes : 0);
+	if (weights)
+		wq_program_weights(weights, append, &f.s);
 	put_file(path, f.s.s, f.s.n);
 }
 
@@ -342,7 +370,7 @@ static void judge(int64_t wrong, int64_t used, int64_t promised)
 		wq_fail(WQ_ECHECK, "memory outside of the model's buffers was written");
 	if (wrong & 2)
 		wq_fail(WQ_ECHECK, "an input was written");
-	if (used > promised + STACK_SLACK)
+	if (promised && used > promised + STACK_SLACK)
 		wq_fail(WQ_ECHECK, "%lld bytes of stack were used, %lld promised", (long long)used, (long long)promised);
 }
 
@@ -369,18 +397,26 @@ static int read_outputs(const ApiCall *c, const char *path, WqArena *a)
 	return code;
 }
 
-int cross_call(const Cross *x, const ApiCall *c, const char *object, WqArena *a)
+/* For a debugger, or to count instructions: QEMU_OPTIONS stand before QEMU's other options. */
+static void write_script(const Cross *x, const char *dir, WqArena *a)
 {
-	char *dir = wq_sprintf(a, "%s/%ld", x->dir, (long)getpid());
-	if (mkdir(dir, 0700) && errno != EEXIST)
-		wq_fail(WQ_EINPUT, "no directory %s", dir);
-	char *full = realpath(object, NULL);
-	if (!full)
-		wq_fail(WQ_EINPUT, "%s is not there", object);
-	object = wq_strdup(a, full);
-	free(full);
-	link_program(x, dir, object, a);
-	write_inputs(c, wq_sprintf(a, "%s/in.bin", dir), a);
+	WqStr s = { .a = a };
+	size_t n = strcspn(x->run, " ");
+	wq_str_printf(&s, "#!/bin/sh\ncd \"$(dirname \"$0\")\" && exec %.*s %s%s ./program\n", (int)n, x->run, n ? "$QEMU_OPTIONS" : "", x->run + n);
+	char *path = wq_sprintf(a, "%s/run", dir);
+	put_file(path, s.s, s.n);
+	if (chmod(path, 0755))
+		wq_fail(WQ_EINPUT, "%s cannot be made executable", path);
+}
+
+int cross_call(const Cross *x, const ApiCall *c, const char *object, const WqProgram *weights, const char *name, WqArena *a)
+{
+	char *dir = x->keep ? wq_sprintf(a, "%s/%s", x->dir, name) : wq_sprintf(a, "%s/%ld", x->dir, (long)getpid());
+	make_dir(dir);
+	link_program(x, dir, full_path(object, a), a);
+	write_inputs(c, weights, wq_sprintf(a, "%s/in.bin", dir), a);
+	if (x->keep)
+		write_script(x, dir, a);
 	Args l = { 0 };
 	args_of(&l, x->run, a);
 	arg(&l, "./program");
@@ -393,4 +429,17 @@ int cross_call(const Cross *x, const ApiCall *c, const char *object, WqArena *a)
 	if (status)
 		wq_fail(WQ_ECHECK, "status %d of %s: %s", status, x->machine->program, said);
 	return read_outputs(c, wq_sprintf(a, "%s/out.bin", dir), a);
+}
+
+int cross_call_program(const Cross *x, const ApiCall *c, WqProgram *p, const char *name, WqArena *a)
+{
+	size_t n;
+	cg_optimize(p->cg, p->o.level, p->o.size);
+	const void *object = cg_emit(p->cg, CG_OBJECT, &n);
+	char *path = wq_sprintf(a, "%s/%s%ld.o", x->dir, name, (long)getpid());
+	put_file(path, object, n);
+	int code = cross_call(x, c, path, p->o.weights_inside ? NULL : p, name, a);
+	if (!x->keep && unlink(path))
+		wq_fail(WQ_EINPUT, "%s cannot be removed", path);
+	return code;
 }

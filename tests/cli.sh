@@ -42,6 +42,8 @@ expect 1 'which directory' "$WQCC" runtime
 expect 1 'cannot be made' "$WQCC" runtime "$tmp/no/runtime"
 expect 0 '1 passed, 0 failed, 0 skipped' "$WQCC" check models/digits --range 1e-4
 expect 4 '0 passed, 1 failed' "$WQCC" check "$tmp"
+expect 1 'z80' "$WQCC" check models/digits --engine z80
+expect 1 'another CPU' "$WQCC" check models/digits --keep "$tmp"
 expect 1 "no metric 'f1'" "$WQCC" eval $model --data models/digits/data.npz --metric f1
 
 # bench: a folder's data, made-up inputs, the answer to a request

@@ -42,28 +42,28 @@ static void check_results(const ApiCall *c)
 
 static void misbehave(const Cross *x, const ApiCall *c, WqArena *a)
 {
-	CHECK_ERROR(WQ_ECHECK, "outside of the model's buffers", cross_call(x, c, build(x, 1, a), a));
-	CHECK_ERROR(WQ_ECHECK, "an input was written", cross_call(x, c, build(x, 2, a), a));
+	CHECK_ERROR(WQ_ECHECK, "outside of the model's buffers", cross_call(x, c, build(x, 1, a), NULL, "", a));
+	CHECK_ERROR(WQ_ECHECK, "an input was written", cross_call(x, c, build(x, 2, a), NULL, "", a));
 	if (x->target->family != WQ_WASM)
-		CHECK_ERROR(WQ_ECHECK, "bytes of stack were used, 500 promised", cross_call(x, c, build(x, 3, a), a));
-	CHECK_ERROR(WQ_ECHECK, x->target->family == WQ_AARCH64 ? "signal 5" : "status 99", cross_call(x, c, build(x, 4, a), a));
-	CHECK_ERROR(WQ_ECHECK, "outside of the model's buffers", cross_call(x, c, build(x, 5, a), a));
+		CHECK_ERROR(WQ_ECHECK, "bytes of stack were used, 500 promised", cross_call(x, c, build(x, 3, a), NULL, "", a));
+	CHECK_ERROR(WQ_ECHECK, x->target->family == WQ_AARCH64 ? "signal 5" : "status 99", cross_call(x, c, build(x, 4, a), NULL, "", a));
+	CHECK_ERROR(WQ_ECHECK, "outside of the model's buffers", cross_call(x, c, build(x, 5, a), NULL, "", a));
 }
 
 static void one_target(const char *name, bool all)
 {
 	WqArena *a = wq_arena_new();
 	WqModule *m = wq_parse("test", graph, strlen(graph), (WqMapped){ 0 });
-	const Cross *x = cross_new(wq_target(name, NULL, NULL, a), a);
+	const Cross *x = cross_new(wq_target(name, NULL, NULL, a), NULL, a);
 	int64_t seven = 7, two = 2;
 	WqRt *in[2] = { wq_rt_tensor(WQ_F32, 1, &seven), wq_rt_tensor(WQ_I64, 1, &two) };
 	memcpy(in[0]->t.data, xs, sizeof xs);
 	memcpy(in[1]->t.data, ns, sizeof ns);
 	ApiCall *c = api_call_new(m, in, a);
-	CHECK_EQ(cross_call(x, c, build(x, 0, a), a), WQRT_OK);
+	CHECK_EQ(cross_call(x, c, build(x, 0, a), NULL, "", a), WQRT_OK);
 	check_results(c);
 	c->in_dims[0] = 10;
-	CHECK_EQ(cross_call(x, c, build(x, 0, a), a), WQRT_EBOUND);
+	CHECK_EQ(cross_call(x, c, build(x, 0, a), NULL, "", a), WQRT_EBOUND);
 	c->in_dims[0] = 7;
 	if (all)
 		misbehave(x, c, a);
@@ -92,12 +92,12 @@ static void one_arith(const char *target)
 				   "a, a, a, a, a, a, a, a, a, a, a, a) <axis=0>\n  return y\n}\n";
 	WqArena *a = wq_arena_new();
 	WqModule *m = wq_parse("test", text, strlen(text), (WqMapped){ 0 });
-	const Cross *x = cross_new(wq_target(target, NULL, NULL, a), a);
+	const Cross *x = cross_new(wq_target(target, NULL, NULL, a), NULL, a);
 	int64_t one = 1, count = 20000;
 	WqRt *in = wq_rt_tensor(WQ_I64, 1, &one);
 	memcpy(in->t.data, &count, sizeof count);
 	ApiCall *c = api_call_new(m, &in, a);
-	CHECK_EQ(cross_call(x, c, build_source(x, "arith", 0, a), a), WQRT_OK);
+	CHECK_EQ(cross_call(x, c, build_source(x, "arith", 0, a), NULL, "", a), WQRT_OK);
 	uint64_t want[ARITH_SUMS];
 	arith((int)count, want);
 	for (int i = 0; i < ARITH_SUMS; i++)
@@ -120,7 +120,7 @@ TEST(missing_tools)
 	char *path = wq_strdup(a, getenv("PATH"));
 	setenv("PATH", "/nowhere", 1);
 	CHECK_ERROR(WQ_EINPUT, "needs clang-19, ld.lld-19, qemu-aarch64 (scripts/setup.sh --cross)",
-		    cross_new(wq_target("aarch64", NULL, NULL, a), a));
+		    cross_new(wq_target("aarch64", NULL, NULL, a), NULL, a));
 	setenv("PATH", path, 1);
 	wq_arena_free(a);
 }

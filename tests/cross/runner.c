@@ -1,6 +1,7 @@
 /* runner.c: runs the model that it is linked with once: inputs from in.bin, outputs to out.bin (cli/cross.c writes and reads them).
  *
- *   in.bin   i64 number of sizes, the inputs' sizes; then for each input: i64 bytes, data, zeros up to a multiple of 8
+ *   in.bin   i64 number of sizes, the inputs' sizes; then for each input: i64 bytes, data, zeros up to a multiple of 8;
+ *            i64 bytes of weights (0: those in the model), weights
  *   out.bin  i64 WQRT code, i64 what is wrong (a Wrong), i64 bytes of stack used, i64 bytes promised, i64 number of sizes, the outputs'
  *            sizes; then, if the code is 0, for each output: i64 bytes, data, zeros up to a multiple of 8
  *
@@ -22,8 +23,8 @@ typedef struct Buffer {
 
 static unsigned char *heap;
 static size_t heap_left;
-static Buffer buffer[2 * MAX_PORTS + 1];
-static int n_buffers;
+static Buffer buffer[2 * MAX_PORTS + 2];
+static int n_buffers, n_constant; /* the latter: the first ones, which the model must not change */
 
 static void fill(unsigned char *p, size_t n, int byte)
 {
@@ -111,6 +112,17 @@ static int64_t in_dims[MAX_DIMS], out_dims[MAX_DIMS];
 static const void *in[MAX_PORTS];
 static void *out[MAX_PORTS];
 
+static const void *weights;
+
+static const void *read_buffer(size_t bytes, size_t off)
+{
+	Buffer *b = allocate(bytes, 64, off);
+	io_read(b->p, bytes);
+	b->sum = checksum(b->p, bytes);
+	n_constant = n_buffers;
+	return b->p;
+}
+
 static void read_inputs(const wqrt_model *m)
 {
 	int64_t n = read64();
@@ -119,14 +131,16 @@ static void read_inputs(const wqrt_model *m)
 	for (int64_t i = 0; i < n; i++)
 		in_dims[i] = read64();
 	for (int i = 0; i < m->n_in; i++) {
-		size_t bytes = (size_t)read64();
-		Buffer *b = allocate(bytes, 64, element_bytes(m->in[i].dtype));
 		unsigned char pad[8];
-		io_read(b->p, bytes);
+		size_t bytes = (size_t)read64();
+		in[i] = read_buffer(bytes, element_bytes(m->in[i].dtype));
 		io_read(pad, -bytes % 8);
-		b->sum = checksum(b->p, bytes);
-		in[i] = b->p;
 	}
+	size_t bytes = (size_t)read64();
+	if (bytes && bytes != m->weights_bytes)
+		io_fail("the weights are not this model's");
+	if (bytes)
+		weights = read_buffer(bytes, 0);
 }
 
 static void write_outputs(const wqrt_model *m)
@@ -144,13 +158,13 @@ static void write_outputs(const wqrt_model *m)
 	}
 }
 
-static int check_buffers(int n_in)
+static int check_buffers(void)
 {
 	int wrong = 0;
 	for (int i = 0; i < n_buffers; i++) {
 		if (!guards_whole(&buffer[i]))
 			wrong |= WROTE_OUTSIDE;
-		if (i < n_in && checksum(buffer[i].p, buffer[i].n) != buffer[i].sum)
+		if (i < n_constant && checksum(buffer[i].p, buffer[i].n) != buffer[i].sum)
 			wrong |= WROTE_INPUT;
 	}
 	return wrong;
@@ -175,12 +189,12 @@ int runner(void)
 		io_fail("more inputs or outputs than the runner takes");
 	Buffer *arena = allocate((size_t)m->arena_bytes, m->arena_align > 64 ? (size_t)m->arena_align : 64, 0);
 	fill(arena->p, arena->n, 0xff);
-	wqrt_call call = { .arena = arena->p, .in = in, .in_dims = in_dims, .out = out, .out_dims = out_dims };
+	wqrt_call call = { .arena = arena->p, .weights = weights, .in = in, .in_dims = in_dims, .out = out, .out_dims = out_dims };
 	paint_stack((size_t)m->stack_bytes + 65536);
 	int32_t code = m->call(&call);
 	size_t used = stack_used();
 	write64(code);
-	write64(check_buffers(m->n_in));
+	write64(check_buffers());
 	write64((int64_t)used);
 	write64((int64_t)m->stack_bytes);
 	write64(n_dims);
