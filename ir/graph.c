@@ -297,14 +297,18 @@ static void unlink_node(WqNode *n)
 }
 
 /* Sizes that only running tells become fresh symbols, bounded where the rule knew a bound. */
-static void name_unknowns(WqModule *m, const WqInfer *x, WqType *t)
+static void name_unknowns(WqModule *m, const WqInfer *x, int result, WqType *t)
 {
 	if (t->kind != WQ_TENSOR)
 		return;
-	int64_t hi = x->has_hi ? wq_dim_hi(m, x->hi) : WQ_DIM_INF;
-	for (int i = 0; i < t->rank; i++)
-		if (t->dim[i] == WQ_DIM_UNKNOWN)
-			t->dim[i] = wq_dim_fresh(m, "u", 0, hi);
+	for (int i = 0; i < t->rank; i++) {
+		if (t->dim[i] != WQ_DIM_UNKNOWN)
+			continue;
+		WqDim hi = x->has_hi ? x->hi : WQ_DIM_UNKNOWN;
+		if (result == 0 && x->axis_hi)
+			hi = x->axis_hi[i];
+		t->dim[i] = wq_dim_fresh(m, "u", 0, hi == WQ_DIM_UNKNOWN ? WQ_DIM_INF : wq_dim_hi(m, hi));
+	}
 }
 
 /* names: of the results, NULL for one that is not there; NULL: all are, under fresh names. */
@@ -317,7 +321,7 @@ static void finish(WqNode *n, int n_out, const char *const *names, WqNode *befor
 		if (names && !names[i])
 			continue;
 		WqType t = x->out[i];
-		name_unknowns(m, x, &t);
+		name_unknowns(m, x, i, &t);
 		n->out[i] = value_new(n->graph, names ? names[i] : NULL, &t);
 		n->out[i]->def = n;
 		n->out[i]->index = i;

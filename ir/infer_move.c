@@ -126,6 +126,28 @@ static WqDim reshape_dim(const WqInfer *x, int i, bool allow_zero)
 	return in->dim[i];
 }
 
+/* A size is no larger than the number of elements, or if there are none, for want of a better bound, than the operand's sizes. Several
+ * unknown sizes would make a product of bounds: only where it stays small. */
+static void bound_sizes(WqInfer *x, const WqType *in, const WqType *out)
+{
+	int64_t most = 1, count = 1, room = 1 << 26;
+	for (int i = 0; i < in->rank; i++) {
+		int64_t hi = wq_dim_hi(x->mod, in->dim[i]);
+		most = hi > most ? hi : most;
+		if (hi > 0 && count > WQ_DIM_INF / hi)
+			return;
+		count *= hi > 1 ? hi : 1;
+	}
+	most = count > most ? count : most;
+	int unknown = 0;
+	for (int i = 0; i < out->rank; i++)
+		unknown += out->dim[i] == WQ_DIM_UNKNOWN;
+	for (int i = 1; i < unknown; i++)
+		room /= most;
+	x->has_hi = unknown == 1 || (unknown > 1 && most <= room);
+	x->hi = most;
+}
+
 static void check_count(const WqInfer *x, const WqType *in, const WqType *out)
 {
 	WqDim a = 1, b = 1;
@@ -160,6 +182,8 @@ void infer_reshape(WqInfer *x)
 	if (hole >= 0 && in->rank >= 0)
 		out->dim[hole] = rest_of(x, in, out, hole);
 	check_count(x, in, out);
+	if (!x->running && in->rank >= 0)
+		bound_sizes(x, in, out);
 	WqDim *s = wq_infer_room(x, &n);
 	for (int64_t i = 0; s && i < n; i++)
 		if (!wq_infer_known(x, 0, i, &s[i]))
@@ -345,6 +369,7 @@ void infer_slice(WqInfer *x)
 	wq_infer_unknown(x, 0, in->dtype, in->rank);
 	if (in->rank < 0 || n < 0)
 		return;
+	x->axis_hi = x->running ? NULL : in->dim;
 	unsigned seen = 0;
 	int64_t axes[WQ_MAX_RANK];
 	if (n > in->rank)

@@ -227,6 +227,7 @@ typedef struct WqInfer {
 	const WqDim *out_sym; /* may be set by a rule: result 0's elements as expressions (in the module's arena) */
 	bool has_hi;          /* may be set by a rule: every WQ_DIM_UNKNOWN it leaves is at most hi */
 	WqDim hi;
+	const WqDim *axis_hi; /* may be set by a rule: the same for each axis of result 0 (WQ_DIM_UNKNOWN: no bound) */
 	bool running;         /* called by the engine */
 } WqInfer;
 
