@@ -1,16 +1,34 @@
 /* cg.c: a module, its types and constants. */
 #include "codegen/cg_impl.h"
 
+#include <stdlib.h>
+
 static const char *const kind_names[CG_KINDS] = {"void", "i1", "i8", "i16", "i32", "i64", "f16", "bf16", "f32", "f64", "ptr"};
 
-/* LLVM's complaints must not unwind through its frames: they are kept until cg_emit looks. */
+static void note(Cg *c, const char *text)
+{
+	size_t n = strlen(text);
+	char *p = realloc(c->notes, c->n_notes + n + 2);
+	if (!p)
+		return;
+	memcpy(p + c->n_notes, text, n);
+	memcpy(p + c->n_notes + n, "\n", 2);
+	c->notes = p;
+	c->n_notes += n + 1;
+}
+
+/* LLVM's complaints must not unwind through its frames, so nothing here can fail: they are kept until cg_emit looks. */
 static void complain(LLVMDiagnosticInfoRef info, void *arg)
 {
 	Cg *c = arg;
-	if (LLVMGetDiagInfoSeverity(info) != LLVMDSError || c->trouble)
+	LLVMDiagnosticSeverity severity = LLVMGetDiagInfoSeverity(info);
+	if (severity != LLVMDSError && severity != LLVMDSWarning)
 		return;
 	char *text = LLVMGetDiagInfoDescription(info);
-	c->trouble = wq_strdup(c->a, text);
+	if (severity == LLVMDSWarning)
+		note(c, text);
+	else if (!c->trouble[0])
+		snprintf(c->trouble, sizeof c->trouble, "%s", text);
 	LLVMDisposeMessage(text);
 }
 
@@ -24,6 +42,7 @@ static void dispose(void *arg)
 	if (c->tm)
 		LLVMDisposeTargetMachine(c->tm);
 	LLVMContextDispose(c->ctx);
+	free(c->notes);
 }
 
 static void make_types(Cg *c)

@@ -209,6 +209,7 @@ enum { CG_OBJECT, CG_ASSEMBLY, CG_LLVM };
 void cg_optimize(Cg *c, int level, bool size); /* verifies first: an invalid module is a bug; then LLVM's passes */
 bool cg_optimized(const Cg *c);                  /* has it been? Only once. */
 /* The module as bytes that live in the arena. */
-const void *cg_emit(Cg *c, int what, size_t *n);
+void *cg_emit(Cg *c, int what, size_t *n);
+int64_t cg_stack_bytes(Cg *c); /* after emission of an object or assembly: what a call of any function takes at most, a pool's own aside */
 
 #endif

@@ -24,6 +24,7 @@ static void describe(Cg *c, LLVMValueRef fn, int flags)
 	add_string(c, fn, "target-features", t->features);
 	add_string(c, fn, "no-builtins", "");
 	add_string(c, fn, "no-trapping-math", "true");
+	add_string(c, fn, "warn-stack-size", "0"); /* tells each frame's size: cg_stack.c */
 	if (t->family == WQ_X86) {
 		const char *bits = wq_sprintf(c->a, "%d", t->vector_bytes * 8);
 		add_string(c, fn, "prefer-vector-width", bits);

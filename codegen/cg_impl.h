@@ -40,7 +40,10 @@ struct Cg {
 	CgBody *body;   /* NULL outside functions */
 	int next_scope; /* never used twice, so that a closed scope is never taken for an open one */
 	bool optimized;
-	char *trouble;  /* what LLVM's diagnostics complained about first */
+	char trouble[512]; /* what LLVM's diagnostics complained about first */
+	char *notes;       /* its warnings, a line each: malloc's, since nothing may fail inside LLVM */
+	size_t n_notes;
+	WqMap *frames;     /* cg_stack.c */
 };
 
 LLVMTypeRef cg_llvm_type(Cg *c, CgType t);

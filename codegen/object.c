@@ -38,9 +38,9 @@ void cg_llvm_init(void)
 	pthread_once(&once, init);
 }
 
-static const char *taken(WqArena *a, char *s)
+static char *taken(WqArena *a, char *s)
 {
-	const char *copy = wq_strdup(a, s);
+	char *copy = wq_strdup(a, s);
 	LLVMDisposeMessage(s);
 	return copy;
 }
@@ -109,14 +109,14 @@ void cg_optimize(Cg *c, int level, bool size)
 
 bool cg_optimized(const Cg *c) { return c->optimized; }
 
-static const void *emit_text(Cg *c, size_t *n)
+static void *emit_text(Cg *c, size_t *n)
 {
-	const char *s = taken(c->a, LLVMPrintModuleToString(c->mod));
+	char *s = taken(c->a, LLVMPrintModuleToString(c->mod));
 	*n = strlen(s);
 	return s;
 }
 
-const void *cg_emit(Cg *c, int what, size_t *n)
+void *cg_emit(Cg *c, int what, size_t *n)
 {
 	LLVMMemoryBufferRef buffer;
 	char *err = NULL;
@@ -124,7 +124,7 @@ const void *cg_emit(Cg *c, int what, size_t *n)
 		return emit_text(c, n);
 	if (LLVMTargetMachineEmitToMemoryBuffer(c->tm, c->mod, what == CG_ASSEMBLY ? LLVMAssemblyFile : LLVMObjectFile, &err, &buffer))
 		WQ_BUG("no code for %s: %s", c->t->name, err);
-	if (c->trouble)
+	if (c->trouble[0])
 		wq_fail(WQ_EUNSUPPORTED, "no code for %s: %s", c->t->name, c->trouble);
 	*n = LLVMGetBufferSize(buffer);
 	void *copy = wq_alloc(c->a, *n + 1);

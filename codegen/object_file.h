@@ -22,8 +22,10 @@ typedef struct WqObject {
 	const WqBlob *blob;
 } WqObject;
 
-/* A program's object; its weights are the blob if they belong inside. Optimises the code if nobody has. */
+/* A program's object; its weights are the blob if they belong inside. Optimises the code if nobody has; sets p->stack_bytes. */
 WqObject wq_program_object(WqProgram *p, const char *name);
+/* The program as text: CG_ASSEMBLY or CG_LLVM. Weights are not in it: <symbol>_weights_data is undefined there. */
+const char *wq_program_text(WqProgram *p, int what);
 
 /* For sinks that write to a WqFileOut (the argument). */
 void wq_file_sink(void *file, const void *p, size_t n);

@@ -743,6 +743,41 @@ TEST(missing_instructions)
 	wq_arena_free(a);
 }
 
+static void emit_deep(Cg *c, CgFn *f)
+{
+	CgVal slot = cg_stack(c, CG_I8, 500, 1);
+	cg_memset(c, slot, 3, cg_resize(c, f->param[0], cg_index(c), false));
+	cg_return(c, cg_resize(c, cg_load(c, cg_t(CG_I8, 1), cg_at(c, CG_I8, slot, cg_resize(c, f->param[0], cg_index(c), false)), 0), CG_I32, false));
+}
+
+/* A frame of 1000 bytes that calls one of 500, which calls what fills memory; nothing else is as deep. */
+TEST(stack_bytes)
+{
+	static const char *const names[] = {
+#define TARGET(name, triple, cpu, attrs, abi, family, bits, bare, qemu, about) name,
+#include "codegen/targets.def"
+	};
+	CgType i32 = {CG_I32, 1};
+	for (int i = 0; i < WQ_COUNTOF(names); i++) {
+		WqArena *a = wq_arena_new();
+		Cg *c = cg_new(wq_target(names[i], NULL, NULL, a), "m", a);
+		CgFn f;
+		size_t n;
+		emit_calls(c);
+		cg_fn_begin(c, &f, "outer", i32, 1, &i32, 0, 0, CG_EXPORT);
+		CgVal slot = cg_stack(c, CG_I8, 1000, 1);
+		cg_memset(c, slot, 1, cg_resize(c, f.param[0], cg_index(c), false));
+		CgVal at = cg_call(c, cg_shared(c, "deep", i32, 1, &i32, emit_deep), 1, f.param);
+		cg_return(c, cg_resize(c, cg_load(c, cg_t(CG_I8, 1), cg_at(c, CG_I8, slot, cg_resize(c, at, cg_index(c), false)), 0), CG_I32, false));
+		cg_fn_end(c);
+		cg_optimize(c, 2, false);
+		cg_emit(c, CG_OBJECT, &n);
+		int64_t bytes = cg_stack_bytes(c);
+		CHECK_MSG(bytes >= 1500 && bytes < 2200, "%s: %lld bytes of stack", names[i], (long long)bytes);
+		wq_arena_free(a);
+	}
+}
+
 TEST(text_forms)
 {
 	WqArena *a = wq_arena_new();
@@ -757,4 +792,4 @@ TEST(text_forms)
 
 TEST_MAIN(TEST_RUN(lane_by_lane) TEST_RUN(lane_by_lane_in_software) TEST_RUN(small_floats_in_hardware) TEST_RUN(small_floats_in_software)
 	  TEST_RUN(parts_of_vectors) TEST_RUN(blocks_of_memory) TEST_RUN(gathers) TEST_RUN(lanes) TEST_RUN(control_flow) TEST_RUN(scopes)
-	  TEST_RUN(constants_fold) TEST_RUN(calls) TEST_RUN(target_facts) TEST_RUN(missing_instructions) TEST_RUN(text_forms) TEST_RUN(every_target))
+	  TEST_RUN(constants_fold) TEST_RUN(calls) TEST_RUN(target_facts) TEST_RUN(missing_instructions) TEST_RUN(text_forms) TEST_RUN(stack_bytes) TEST_RUN(every_target))
