@@ -122,12 +122,12 @@ CgVal kg_convert(Kg *k, WqDtype to, WqDtype from, CgVal v, bool saturate, char r
 	return wq_dtype_is_int(to) ? narrow(c, to, v, sign) : from_int(k, to, v, sign, saturate, round);
 }
 
-static CgVal cast(Kg *k, const WqNode *n, int result, const CgAt *at)
+static CgVal cast(Kg *k, const WqNode *n, CgVal *x)
 {
 	Cg *c = kg_cg(k);
-	WqDtype from = n->in[0]->type.dtype, to = n->out[result]->type.dtype;
+	WqDtype from = n->in[0]->type.dtype, to = n->out[0]->type.dtype;
 	bool saturate = wq_attr_i(n, "saturate") != 0;
-	CgVal v = kg_elem(k, n->in[0], at);
+	CgVal v = x[0];
 	if (from == to)
 		return v;
 	if (from == WQ_C64) { /* the real part */
@@ -151,14 +151,14 @@ static const char *refuse(const WqTarget *t, const WqNode *n)
 	                                        : NULL;
 }
 
-const WqEmit emit_cast = {.at = cast, .at_lanes = true, .pointwise = true, .refuse = refuse};
+const WqEmit emit_cast = {.ew = cast, .raw = true, .refuse = refuse};
 
-static CgVal bitcast(Kg *k, const WqNode *n, int result, const CgAt *at)
+static CgVal bitcast(Kg *k, const WqNode *n, CgVal *x)
 {
 	Cg *c = kg_cg(k);
-	WqDtype from = n->in[0]->type.dtype, to = n->out[result]->type.dtype;
+	WqDtype from = n->in[0]->type.dtype, to = n->out[0]->type.dtype;
 	int bits = wq_dtype(to)->bits;
-	CgVal v = kg_elem(k, n->in[0], at);
+	CgVal v = x[0];
 	if (from == to)
 		return v;
 	if (from == WQ_BOOL)
@@ -170,4 +170,4 @@ static CgVal bitcast(Kg *k, const WqNode *n, int result, const CgAt *at)
 	return cg_bitcast(c, v, cg_t(kg_reg(to), cg_lanes(c, v)));
 }
 
-const WqEmit emit_bitcast = {.at = bitcast, .at_lanes = true, .pointwise = true, .refuse = refuse};
+const WqEmit emit_bitcast = {.ew = bitcast, .raw = true, .refuse = refuse};

@@ -39,16 +39,10 @@ static const char *refuse_wide(const WqTarget *t, const WqNode *n)
 
 const WqEmit emit_compare = {.ew = compare, .refuse = refuse_wide};
 
-/* The bits as they are: no arithmetic form. */
-static CgVal where(Kg *k, const WqNode *n, int result, const CgAt *at)
+static CgVal where(Kg *k, const WqNode *n, CgVal *x)
 {
-	(void)result;
-	CgVal x[3];
-	for (int i = 0; i < 3; i++) {
-		CgAt own = kg_align(k, n->in[i], at);
-		x[i] = kg_elem(k, n->in[i], &own);
-	}
+	(void)n;
 	return cg_select(kg_cg(k), x[0], x[1], x[2]);
 }
 
-const WqEmit emit_where = {.at = where, .at_lanes = true, .pointwise = true, .refuse = refuse_wide};
+const WqEmit emit_where = {.ew = where, .raw = true, .refuse = refuse_wide};

@@ -18,27 +18,27 @@ static bool one_element(const WqValue *v)
 	return true;
 }
 
-/* The element's number of the axis as the number of its block. */
+/* The block that the element with number i of the axis is in. */
 static CgVal block_of(const Quant *q, CgVal i) { return cg_divi(q->c, i, wq_attr_i(q->n, "block_size")); }
 
-/* Lanes along the axis that is in blocks. */
+/* Lanes along the axis that is in blocks. Those past the end of a part read what is there. */
 static CgVal spread(const Quant *q, const WqValue *v, int axis)
 {
 	Cg *c = q->c;
 	CgAt p = *q->at;
 	int lanes = p.lanes;
-	CgVal from = p.ix[axis], first = block_of(q, from);
+	CgVal from = p.ix[axis], last = cg_addi(c, kg_size(q->k, v, axis), -1), first = cg_min(c, block_of(q, from), last);
 	p.lanes = 1;
 	p.ix[axis] = first;
 	CgVal a = cg_splat(c, kg_elem(q->k, v, &p), lanes);
 	if (wq_attr_i(q->n, "block_size") >= lanes) { /* at most two blocks */
-		p.ix[axis] = block_of(q, cg_addi(c, from, lanes - 1));
+		p.ix[axis] = cg_min(c, block_of(q, cg_addi(c, from, lanes - 1)), last);
 		CgVal b = kg_elem(q->k, v, &p), next = cg_muli(c, cg_addi(c, first, 1), wq_attr_i(q->n, "block_size"));
 		CgVal left = cg_sub(c, next, from), lane = cg_iota(c, cg_t(cg_index(c), lanes));
 		return cg_select(c, cg_cmp(c, CG_LT, lane, left), a, b);
 	}
 	for (int i = 1; i < lanes; i++) {
-		p.ix[axis] = block_of(q, cg_addi(c, from, i));
+		p.ix[axis] = cg_min(c, block_of(q, cg_addi(c, from, i)), last);
 		a = cg_insert(c, a, kg_elem(q->k, v, &p), i);
 	}
 	return a;

@@ -47,17 +47,17 @@ bool wq_is_virtual(const WqValue *v)
 	return v->sym && !v->data && wq_type_static(&v->type) && wq_max_count(v->graph->mod, &v->type) <= 16;
 }
 
-static bool is_ew(const WqNode *n) { return wq_emit(n->op)->ew != NULL; }
+static bool is_ew(const WqNode *n) { return wq_emit(n->op)->ew || wq_emit(n->op)->pointwise; }
 
 /* Elementwise functions that cost more than a few instructions. */
 static bool is_costly(const WqNode *n)
 {
 	switch (n->op) {
 	case OP_Add: case OP_Sub: case OP_Mul: case OP_Neg: case OP_Abs: case OP_Relu: case OP_Min: case OP_Max: case OP_Where:
-	case OP_Cast: case OP_Not: case OP_And: case OP_Or: case OP_Equal: case OP_Less: case OP_LessOrEqual:
+	case OP_Cast: case OP_BitCast: case OP_Not: case OP_And: case OP_Or: case OP_Equal: case OP_Less: case OP_LessOrEqual:
 		return false;
 	default:
-		return is_ew(n) || wq_emit(n->op)->costly;
+		return wq_emit(n->op)->ew || wq_emit(n->op)->costly;
 	}
 }
 

@@ -128,6 +128,7 @@ typedef struct WqPack { /* how a constant operand is packed for a kernel */
 typedef struct WqEmit {
 	/* Elementwise, lane by lane: x[] are the operands in arithmetic form (NULL: absent), the result too. */
 	CgVal (*ew)(Kg *k, const WqNode *n, CgVal *x);
+	bool raw; /* ew takes and gives register form */
 	/* Result `result`'s element at an index from elements of operands, in register form. at_lanes: takes at->lanes > 1 (else it is
 	 * called lane by lane). */
 	CgVal (*at)(Kg *k, const WqNode *n, int result, const CgAt *at);

@@ -207,7 +207,7 @@ static CgVal operand(Kg *k, const WqNode *n, int i, const CgAt *at)
 	const WqValue *v = n->in[i];
 	CgAt o = operand_at(k, v, &n->out[0]->type, at);
 	CgVal x = o.axis < 0 && o.lanes > 1 ? lane_by_lane(k, v, at, &n->out[0]->type) : kg_elem(k, v, &o);
-	return kg_arith(k, v->type.dtype, x);
+	return wq_emit(n->op)->raw ? x : kg_arith(k, v->type.dtype, x);
 }
 
 static CgVal elementwise(Kg *k, const WqNode *n, const CgAt *at)
@@ -223,7 +223,9 @@ static CgVal elementwise(Kg *k, const WqNode *n, const CgAt *at)
 	for (int i = 0; i < n->n_in; i++)
 		if (x[i])
 			x[i] = cg_splat(k->cg, x[i], lanes);
-	return kg_round(k, n->out[0]->type.dtype, wq_emit(n->op)->ew(k, n, x));
+	const WqEmit *e = wq_emit(n->op);
+	CgVal r = e->ew(k, n, x);
+	return e->raw ? r : kg_round(k, n->out[0]->type.dtype, r);
 }
 
 static CgVal computed(Kg *k, const WqValue *v, const CgAt *at)

@@ -290,4 +290,29 @@ TEST(quantize)
 	quantization(2, "[10,33]", "[4,33]", ", axis=0, block_size=3");
 }
 
-TEST_MAIN(TEST_RUN(unary) TEST_RUN(binary) TEST_RUN(pow_types) TEST_RUN(where_and_equal) TEST_RUN(casts) TEST_RUN(bitcasts) TEST_RUN(quantize))
+/* Behind a product of whole numbers, whose sums are exact in any order. */
+static void behind_product(const char *scale, const char *attrs, const char *type)
+{
+	WqArena *a = wq_arena_new();
+	check(a, wq_sprintf(a, "graph (x: i8[13,40], w: i8[40,35], s: f32%s, z: %s%s) {\n"
+		"a: f32[13,40] = Cast(x) <to=f32>\n b: f32[40,35] = Cast(w) <to=f32>\n y: f32[13,35] = MatMul(a, b)\n"
+		"q: %s[13,35] = QuantizeLinear(y, s, z) <to=%s%s>\n return q }", scale, type, scale, type, type, attrs), 0, 19);
+	check(a, wq_sprintf(a, "graph (x: i8[13,40], w: i8[40,35], s: f32%s, z: %s%s, c: bool[35]) {\n"
+		"a: f32[13,40] = Cast(x) <to=f32>\n b: f32[40,35] = Cast(w) <to=f32>\n y: f32[13,35] = MatMul(a, b)\n"
+		"q: %s[13,35] = QuantizeLinear(y, s, z) <to=%s%s>\n d: f16[13,35] = DequantizeLinear(q, s, z) <to=f16%s>\n"
+		"h: f16[13,35] = Cast(y) <to=f16>\n r: f16[13,35] = Where(c, d, h)\n return r }", scale, type, scale, type, type, attrs, attrs), 0, 23);
+	wq_arena_free(a);
+}
+
+TEST(behind_products)
+{
+	behind_product("[]", "", "i8");
+	behind_product("[]", "", "u16");
+	behind_product("[35]", ", axis=1", "u8");
+	behind_product("[13]", ", axis=0", "i4");
+	behind_product("[13,3]", ", axis=1, block_size=16", "i8");
+	behind_product("[13,9]", ", axis=1, block_size=4", "f8e4m3fn");
+	behind_product("[3,35]", ", axis=0, block_size=5", "u4");
+}
+
+TEST_MAIN(TEST_RUN(unary) TEST_RUN(binary) TEST_RUN(pow_types) TEST_RUN(where_and_equal) TEST_RUN(casts) TEST_RUN(bitcasts) TEST_RUN(quantize) TEST_RUN(behind_products))
