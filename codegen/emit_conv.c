@@ -764,12 +764,12 @@ static void kernel(Kg *k, const WqNode *n)
 {
 	Cg *c = kg_cg(k);
 	const WqTarget *t = cg_target(c);
-	Conv v = {.k = k, .c = c, .p = plan(t, n), .x = kg_tensor(k, n->in[0]), .at = {.rank = n->out[0]->type.rank}};
+	Conv v = {.k = k, .c = c, .p = plan(t, n), .x = tile_tensor(k, n->in[0]), .at = {.rank = n->out[0]->type.rank}};
 	Plan *p = &v.p;
 	if (packs(p))
 		v.packed = kg_packed(k, 1);
 	else
-		v.w = kg_tensor(k, n->in[1]);
+		v.w = tile_tensor(k, n->in[1]);
 	for (int d = 0; d < p->w.n; d++) {
 		v.in[d] = kg_size(k, n->in[0], 2 + d);
 		v.out[d] = kg_size(k, n->out[0], 2 + d);

@@ -308,7 +308,7 @@ static void choose_access(Mul *m, const WqTarget *t)
 	m->packed = packs(p);
 	if (m->packed)
 		return;
-	m->col = kg_tensor(m->k, p->col.v);
+	m->col = tile_tensor(m->k, p->col.v);
 	bool rows_run = tile_is(stride(m, &m->row, p->row.inner), 1), cols_run = tile_is(stride(m, &m->col, p->col.inner), 1);
 	bool dense = tile_is(stride(m, &m->col, p->col.outer), 1), many = !wq_dim_static(p->rows) || p->rows >= 8;
 	int64_t room = copy_bytes(t, p, m->n->graph->mod);
@@ -363,7 +363,7 @@ static void kernel(Kg *k, const WqNode *n)
 	Cg *c = kg_cg(k);
 	const WqTarget *t = cg_target(c);
 	Mul m = {.k = k, .c = c, .n = n, .p = plan(t, n), .at = {.rank = n->out[0]->type.rank}};
-	m.row = kg_tensor(k, m.p.row.v);
+	m.row = tile_tensor(k, m.p.row.v);
 	m.rows = kg_dim(k, m.p.rows);
 	m.cols = kg_dim(k, m.p.cols);
 	m.depth = kg_dim(k, m.p.depth);

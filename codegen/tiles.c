@@ -35,3 +35,17 @@ CgVal tile_columns(Cg *c, CgVal first, CgVal cols, int lanes)
 }
 
 CgVal tile_ceil_div(Cg *c, CgVal n, int64_t by) { return cg_divi(c, cg_addi(c, n, by - 1), by); }
+
+CgTensor tile_tensor(Kg *k, const WqValue *v)
+{
+	Cg *c = kg_cg(k);
+	if (kg_in_memory(k, v))
+		return kg_tensor(k, v);
+	WQ_ASSERT(v->data && wq_tensor_count(v->data) == 1 && !v->data->packed);
+	CgTensor t = {.dtype = v->type.dtype, .rank = v->type.rank, .ptr = cg_table(c, kg_mem(v->type.dtype), 1, v->data->data)};
+	for (int d = 0; d < t.rank; d++) {
+		t.dim[d] = cg_idx(c, 1);
+		t.stride[d] = cg_idx(c, 1);
+	}
+	return t;
+}

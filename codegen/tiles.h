@@ -15,6 +15,8 @@ static inline bool tile_is(CgVal v, int64_t n)
 	int64_t x;
 	return cg_const(v, &x) && x == n;
 }
+/* kg_tensor, also of a constant of one element, which the kernel knows and no memory holds. */
+CgTensor tile_tensor(Kg *k, const WqValue *v);
 CgVal tile_ceil_div(Cg *c, CgVal n, int64_t by);
 
 #endif
