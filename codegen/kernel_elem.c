@@ -121,18 +121,6 @@ static bool same_at(const CgAt *a, const CgAt *b)
 	return true;
 }
 
-/* Where v's size is 1 any index names the same element. */
-static bool same_place(const WqValue *v, const CgAt *a, const CgAt *b)
-{
-	CgAt x = *a, y = *b;
-	for (int i = 0; i < x.rank && i < y.rank; i++)
-		if (v->type.dim[i] == 1)
-			x.ix[i] = y.ix[i] = NULL;
-	if (x.lanes > 1 && y.lanes == 1 && v->type.dim[x.axis] == 1)
-		x.lanes = 1;
-	return same_at(&x, &y);
-}
-
 static CgVal *remembered(Kg *k, const WqValue *v, const CgAt *at)
 {
 	for (int i = k->memo.n - 1; i >= 0; i--) {
@@ -282,15 +270,25 @@ static CgVal virtual_at(Kg *k, const WqValue *v, const CgAt *at)
 	return out;
 }
 
+/* The root's element, which kg_put was given: it can be asked for at that index alone, but for axes of size 1. */
+static CgVal bound_elem(Kg *k, const CgAt *at)
+{
+	const CgAt *b = &k->bound_at;
+	for (int i = 0; i < at->rank; i++)
+		WQ_ASSERT(k->bound->type.dim[i] == 1 || at->ix[i] == b->ix[i]);
+	if (at->lanes == b->lanes)
+		return k->bound_val;
+	WQ_ASSERT(at->lanes == 1 && k->bound->type.dim[b->axis] == 1);
+	return cg_extract(k->cg, k->bound_val, 0);
+}
+
 CgVal kg_elem(Kg *k, const WqValue *v, const CgAt *at)
 {
 	Cg *c = k->cg;
 	if (wq_is_immediate(v))
 		return cg_splat(c, immediate(k, v), at->lanes);
-	if (k->bound == v) {
-		WQ_ASSERT(same_place(v, at, &k->bound_at));
-		return cg_splat(c, k->bound_val, at->lanes);
-	}
+	if (k->bound == v)
+		return bound_elem(k, at);
 	CgAt o = *at;
 	for (int i = 0; i < o.rank; i++)
 		if (v->type.dim[i] == 1) {
