@@ -298,7 +298,8 @@ static void concat_kernel(Kg *k, const WqNode *n)
 			dim[a] = kg_size(k, p.x, a);
 		if (p.x->type.dim[p.axis] == 0)
 			continue;
-		kg_nest(k, rank, dim, order, kg_lanes(k, y->type.dtype), copy_part, &p);
+		if (!kg_in_place(k, n, i))
+			kg_nest(k, rank, dim, order, kg_lanes(k, y->type.dtype), copy_part, &p);
 		p.first = cg_add(c, p.first, dim[p.axis]);
 	}
 }

@@ -120,6 +120,23 @@ static void add(Grouper *s, WqGroup *g, const WqNode *n)
 	s->of[position(s, n)] = g;
 }
 
+/* Is n, or what it is computed from elementwise, the only reader of a node whose epilogue it can be? Then it belongs there rather than
+ * before some other kernel: what it makes is stored in the right place at once. */
+static bool belongs_behind(const WqNode *n, int depth)
+{
+	if (!is_ew(n) || depth > 8)
+		return false;
+	for (int i = 0; i < n->n_in; i++) {
+		const WqValue *v = n->in[i];
+		if (!v || !v->def || v->def->graph != n->graph || v->uses.n != 1 || wq_value_is_output(v) ||
+		    !wq_same_shape(&v->type, &n->out[0]->type) || v->index)
+			continue;
+		if (wq_emit(v->def->op)->epilogue || belongs_behind(v->def, depth + 1))
+			return true;
+	}
+	return false;
+}
+
 /* Joins the group behind it as a prologue. */
 static bool join_reader(Grouper *s, const WqNode *n)
 {
@@ -130,7 +147,7 @@ static bool join_reader(Grouper *s, const WqNode *n)
 	WqGroup *g = v->uses.n ? only_reader(s, v) : NULL;
 	if (!g || g->kind == GROUP_CONTROL || g->kind == GROUP_VIEW || g->nodes.n >= MAX_NODES || count_in(g, n) > 2 * MAX_IN)
 		return false;
-	if (!readers_take(s->b, g, n, v))
+	if (!readers_take(s->b, g, n, v) || (g->kind == GROUP_KERNEL && belongs_behind(n, 0)))
 		return false;
 	if (wq_value_is_output(v)) { /* it must be stored as well: only at the index of the group's loops */
 		if (g->kind != GROUP_LOOP || !is_ew(n) || !wq_same_shape(&v->type, &g->root->out[0]->type))

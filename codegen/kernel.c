@@ -288,6 +288,25 @@ static void slice_tensor(Kg *k, CgTensor *t, const CgTensor *from, const WqNode 
 	t->align = kg_bytes(t->dtype);
 }
 
+bool kg_in_place(const Kg *k, const WqNode *n, int i)
+{
+	const WqPlace *p = wq_place(k->b, n->in[i]);
+	return p->kind == PLACE_PART && p->node == n && p->index == i && !n->in[i]->data;
+}
+
+/* A piece of a Concat's result, behind the operands before it. */
+static void part_tensor(Kg *k, CgTensor *t, const WqPlace *p)
+{
+	CgTensor whole = kg_tensor_of(k, p->base);
+	int64_t axis = wq_attr_i(p->node, "axis");
+	axis += axis < 0 ? t->rank : 0;
+	CgVal first = cg_idx(k->cg, 0);
+	for (int i = 0; i < p->index; i++)
+		first = cg_add(k->cg, first, kg_size(k, p->node->in[i], (int)axis));
+	memcpy(t->stride, whole.stride, sizeof t->stride);
+	t->ptr = cg_at(k->cg, kg_mem(t->dtype), whole.ptr, cg_mul(k->cg, first, whole.stride[axis]));
+}
+
 static void view_tensor(Kg *k, CgTensor *t, const WqPlace *p)
 {
 	CgTensor from = kg_tensor_of(k, p->base);
@@ -327,6 +346,10 @@ CgTensor kg_tensor_of(Kg *k, const WqValue *v)
 	const WqPlace *p = wq_place(k->b, v);
 	if (p->kind == PLACE_VIEW && !v->data) {
 		view_tensor(k, &t, p);
+		return t;
+	}
+	if (p->kind == PLACE_PART && !v->data) {
+		part_tensor(k, &t, p);
 		return t;
 	}
 	t.ptr = wq_is_immediate(v) ? immediate_ptr(k, v) : kg_base_ptr(k, v);

@@ -83,6 +83,8 @@ void kg_bind(Kg *k, WqDim sym, CgVal n);
 bool kg_in_memory(const Kg *k, const WqValue *v);
 CgTensor kg_tensor(Kg *k, const WqValue *v);
 bool kg_stored(const Kg *k, const WqValue *result);
+/* Is operand i of n, a Concat, written straight into its place in n's result, so that nothing needs copying? */
+bool kg_in_place(const Kg *k, const WqNode *n, int i);
 /* Is result's element what memory gets, with no epilogue in between? Then a root may write through kg_tensor(result). */
 bool kg_plain_result(const Kg *k, const WqValue *result);
 CgVal kg_addr(Kg *k, const CgTensor *t, const CgAt *at);

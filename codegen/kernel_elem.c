@@ -278,8 +278,8 @@ static CgVal bound_elem(Kg *k, const CgAt *at)
 		WQ_ASSERT(k->bound->type.dim[i] == 1 || at->ix[i] == b->ix[i]);
 	if (at->lanes == b->lanes)
 		return k->bound_val;
-	WQ_ASSERT(at->lanes == 1 && k->bound->type.dim[b->axis] == 1);
-	return cg_extract(k->cg, k->bound_val, 0);
+	WQ_ASSERT(k->bound->type.dim[at->lanes > 1 ? at->axis : b->axis] == 1);
+	return at->lanes > 1 ? cg_splat(k->cg, k->bound_val, at->lanes) : cg_extract(k->cg, k->bound_val, 0);
 }
 
 CgVal kg_elem(Kg *k, const WqValue *v, const CgAt *at)

@@ -76,6 +76,14 @@ static void key_value(Key *k, const WqValue *v)
 	}
 	key_place(k, v);
 	const WqPlace *p = wq_place(k->b, v);
+	if (p->kind == PLACE_PART) {
+		wq_str_printf(&k->s, " part %lld", (long long)wq_attr_i(p->node, "axis"));
+		for (int i = 0; i < p->index; i++) {
+			wq_str_printf(&k->s, " ");
+			wq_type_print(k->b->m, &p->node->in[i]->type, &k->s);
+		}
+		key_value(k, p->base);
+	}
 	if (p->kind == PLACE_VIEW) {
 		wq_str_printf(&k->s, " view %s", wq_op(p->node->op)->name);
 		key_attrs(k, p->node);

@@ -147,6 +147,76 @@ static void number_steps(WqBuild *b, WqGroups *gs)
 	}
 }
 
+/* ---- parts: what is concatenated is written where it belongs ------------------------------------------------------- */
+
+static bool same_order(const WqPlace *p, const WqPlace *q)
+{
+	return p->dense && q->dense && !memcmp(p->order, q->order, (size_t)p->v->type.rank);
+}
+
+/* Does every reader of v take it with any strides? */
+static bool readers_take_strides(WqBuild *b, const WqValue *v)
+{
+	for (int i = 0; i < v->uses.n; i++) {
+		const WqNode *u = v->uses.v[i].node;
+		if (u->op == OP_Reshape && wq_place(b, u->out[0])->kind == PLACE_VIEW)
+			return false;
+	}
+	return !wq_value_is_output(v);
+}
+
+static bool may_be_part(WqBuild *b, const WqNode *n, int i)
+{
+	const WqValue *v = n->in[i];
+	const WqPlace *p = wq_place(b, v);
+	if (v->data || p->kind != PLACE_ARENA || !p->group || p->group->kind == GROUP_CONTROL || v->graph != n->graph)
+		return false;
+	for (int j = 0; j < n->n_in; j++)
+		if (j != i && n->in[j] == v)
+			return false;
+	return same_order(p, wq_place(b, n->out[0])) && readers_take_strides(b, v);
+}
+
+/* Is axis the outermost in memory, but for sizes of 1? Then a part is a block itself. */
+static bool outermost(const WqPlace *p, int axis)
+{
+	for (int i = 0; p->order[i] != axis; i++)
+		if (p->v->type.dim[p->order[i]] != 1)
+			return false;
+	return true;
+}
+
+static void place_parts(WqBuild *b, WqGroup *g)
+{
+	const WqNode *n = g->root;
+	const WqPlace *r = wq_place(b, n->out[0]);
+	if (n->op != OP_Concat || g->kind != GROUP_KERNEL || g->nodes.n != 1 || (r->kind != PLACE_ARENA && r->kind != PLACE_OUTPUT))
+		return;
+	int64_t axis = wq_attr_i(n, "axis");
+	axis += axis < 0 ? n->out[0]->type.rank : 0;
+	int parts = 0;
+	for (int i = 0; i < n->n_in; i++) {
+		if (!may_be_part(b, n, i))
+			continue;
+		WqPlace *p = wq_place(b, n->in[i]);
+		p->kind = PLACE_PART;
+		p->base = n->out[0];
+		p->node = n;
+		p->index = i;
+		p->dense = outermost(p, (int)axis);
+		parts++;
+	}
+	if (parts == n->n_in)
+		g->kind = GROUP_VIEW; /* nothing is left to do */
+}
+
+static void all_parts(WqBuild *b)
+{
+	for (int i = 0; i < b->graphs.n; i++)
+		for (int j = 0; j < b->graphs.v[i]->v.n; j++)
+			place_parts(b, b->graphs.v[i]->v.v[j]);
+}
+
 /* ---- lifetimes ------------------------------------------------------------------------------------------------- */
 
 const WqValue *wq_base(WqBuild *b, const WqValue *v)
@@ -176,6 +246,8 @@ static void lifetimes(WqBuild *b)
 			const WqGroup *g = gs->v.v[j];
 			for (int k = 0; k < g->in.n; k++)
 				used_at(b, g->in.v[k], g->last);
+			for (int k = 0; k < g->out.n; k++)
+				used_at(b, g->out.v[k], g->step);
 			for (int k = 0; k < g->root->n_body && g->kind == GROUP_CONTROL; k++)
 				for (int o = 0; o < g->root->body[k]->outputs.n; o++)
 					used_at(b, g->root->body[k]->outputs.v[o].value, g->last);
@@ -270,6 +342,7 @@ void wq_places(WqBuild *b)
 		p->index = i;
 	}
 	number_steps(b, wq_groups_of(b, g));
+	all_parts(b);
 	lifetimes(b);
 	plan(b);
 }
