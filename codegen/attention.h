@@ -33,7 +33,7 @@ typedef struct Attend {
 	CgTensor q, key, v;
 	const WqValue *mask, *offsets, *lengths; /* or NULL */
 	CgVal batches, heads, groups, S, T, D, E, ratio; /* ratio: heads of q for one of k */
-	CgVal scale;
+	CgVal scale, nothing; /* nothing: the score of keys that have no elements, 0 times the scale */
 	double softcap;
 	int64_t window;
 	bool causal;

@@ -89,7 +89,7 @@ static void score(Row *t, CgVal j, int n)
 	CgVal whole = rows_whole(c, f->D, lanes);
 	for (int i = 0; i < n; i++) {
 		acc[i] = cg_var(c, cg_zero(c, cg_t(f->kind, lanes)));
-		rest[i] = cg_var(c, cg_zero(c, cg_t(f->kind, 1)));
+		rest[i] = cg_var(c, f->nothing);
 	}
 	for (int part = 0; part < (lanes > 1 ? 2 : 1); part++) {
 		int step = part ? 1 : lanes;
@@ -104,8 +104,7 @@ static void score(Row *t, CgVal j, int n)
 	}
 	for (int i = 0; i < n; i++) {
 		CgVal s = cg_get(c, acc[i]);
-		if (lanes > 1)
-			s = cg_add(c, cg_hsum(c, s), cg_get(c, rest[i]));
+		s = cg_add(c, lanes > 1 ? cg_hsum(c, s) : s, cg_get(c, rest[i]));
 		attend_store(f, s, t->p, cg_addi(c, cg_sub(c, j, t->lo), i));
 	}
 }

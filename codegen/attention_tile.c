@@ -133,11 +133,13 @@ static void give(const Tile *t)
 	Cg *c = t->f->c;
 	int n = t->f->plan.lanes;
 	CgVal i = cg_for(c, cg_idx(c, 0), t->count, 1), whole = rows_whole(c, t->f->E, n);
-	CgVal e = cg_for(c, cg_idx(c, 0), whole, n);
-	put(t, i, e, n);
-	cg_end(c);
+	int64_t none;
+	if (!cg_const(whole, &none) || none) {
+		put(t, i, cg_for(c, cg_idx(c, 0), whole, n), n);
+		cg_end(c);
+	}
 	if (n > 1) {
-		e = cg_for(c, whole, t->f->E, 1);
+		CgVal e = cg_for(c, whole, t->f->E, 1);
 		cg_loop_hint(c, CG_NO_VECTOR | CG_NO_UNROLL);
 		put(t, i, e, 1);
 		cg_end(c);
@@ -207,7 +209,7 @@ static void score_tile(const Tile *t, CgVal j, int n)
 	CgVal row = cg_mul(c, cg_sub(c, j, t->key_first), t->key_row), x[2];
 	WQ_ASSERT(n * vectors <= MANY);
 	for (int i = 0; i < n * vectors; i++)
-		acc[i] = cg_var(c, cg_zero(c, cg_t(f->kind, lanes)));
+		acc[i] = cg_var(c, cg_splat(c, f->nothing, lanes));
 	CgVal d = cg_for(c, cg_idx(c, 0), f->D, 1);
 	for (int v = 0; v < vectors; v++)
 		x[v] = attend_load(f, t->q, cg_addi(c, cg_muli(c, d, queries(f)), (int64_t)v * lanes), lanes);

@@ -1,5 +1,6 @@
 /* emit_arg_reduce.c: ArgMax, ArgMin. Every lane keeps its best element and where that stands; along a row the lanes are folded at the
  * end. NaN is better than anything; of equal ones the first or the last is kept. */
+#include "codegen/index.h"
 #include "codegen/rows.h"
 
 typedef struct Arg {
@@ -123,4 +124,12 @@ static void kernel(Kg *k, const WqNode *n)
 	rows_each(&r, row, &f);
 }
 
-const WqEmit emit_arg_reduce = { .kernel = kernel, .epilogue = true };
+static void sizes(Kg *k, const WqNode *n)
+{
+	Cg *c = kg_cg(k);
+	const WqType *x = &n->in[0]->type;
+	if (x->rank)
+		kg_fault(k, cg_cmp(c, CG_EQ, kg_size(k, n->in[0], ix_axis(n, x->rank)), cg_idx(c, 0)), KG_EVALUE);
+}
+
+const WqEmit emit_arg_reduce = { .kernel = kernel, .sizes = sizes, .epilogue = true };

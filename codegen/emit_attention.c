@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "codegen/attention.h"
+#include "codegen/index.h"
 
 static const WqValue *operand(const WqNode *n, int i) { return i < n->n_in ? n->in[i] : NULL; }
 
@@ -188,6 +189,30 @@ static void constant_scale(Attend *f)
 	WqDim d = f->n->in[0]->type.dim[3];
 	if (wq_attr_f(f->n, "scale") == 0 && wq_dim_static(d) && d > 0)
 		f->scale = cg_float(f->c, cg_t(f->kind, 1), 1 / sqrt((double)d));
+	f->nothing = cg_mul(f->c, cg_zero(f->c, cg_t(f->kind, 1)), f->scale);
+}
+
+/* The shape rule compares what it knows; the rest is compared now. */
+static void sizes(Kg *k, const WqNode *n)
+{
+	Cg *c = kg_cg(k);
+	const WqDim *q = n->in[0]->type.dim, *key = n->in[1]->type.dim, *v = n->in[2]->type.dim;
+	const WqType *m = operand(n, 3) ? &n->in[3]->type : NULL;
+	ix_agree(k, key[0], q[0]);
+	ix_agree(k, v[0], q[0]);
+	ix_agree(k, v[1], key[1]);
+	ix_agree(k, v[2], key[2]);
+	ix_agree(k, key[3], q[3]);
+	CgVal heads = kg_dim(k, q[1]), groups = kg_dim(k, key[1]), none = cg_cmp(c, CG_EQ, groups, cg_idx(c, 0));
+	CgVal rest = cg_select(c, none, heads, cg_urem(c, heads, cg_max(c, groups, cg_idx(c, 1))));
+	kg_fault(k, cg_cmp(c, CG_NE, rest, cg_idx(c, 0)), KG_EVALUE);
+	WqType full = wq_type_tensor(WQ_F32, 4, (WqDim[]){ q[0], q[1], q[2], key[2] });
+	if (m)
+		ix_broadcasts(k, m, &full);
+	full.rank = 1;
+	for (int i = 4; i < 6; i++)
+		if (operand(n, i))
+			ix_broadcasts(k, &n->in[i]->type, &full);
 }
 
 static void kernel(Kg *k, const WqNode *n)
@@ -217,4 +242,4 @@ static void kernel(Kg *k, const WqNode *n)
 
 static int64_t scratch(const WqTarget *t, const WqNode *n) { return attend_plan(t, n).bytes; }
 
-const WqEmit emit_attention = { .kernel = kernel, .epilogue = true, .direct = 7, .repeated = 1 << 3, .scratch = scratch };
+const WqEmit emit_attention = { .kernel = kernel, .sizes = sizes, .epilogue = true, .direct = 7, .repeated = 1 << 3, .scratch = scratch };

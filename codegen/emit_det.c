@@ -1,4 +1,5 @@
 /* emit_det.c: Det, Inverse: elimination in f64 with the largest pivot of each column, a matrix at a time in scratch. */
+#include "codegen/index.h"
 #include "codegen/rows.h"
 
 typedef struct Matrix {
@@ -90,6 +91,12 @@ static void each_matrix(Kg *k, Matrix *f, KgBody *body)
 	for (int i = 0; i < x->type.rank - 2; i++)
 		dim[i] = kg_size(k, x, i);
 	kg_nest(k, x->type.rank - 2, dim, NULL, 1, body, f);
+}
+
+static void sizes(Kg *k, const WqNode *n)
+{
+	const WqType *x = &n->in[0]->type;
+	ix_agree(k, x->dim[x->rank - 2], x->dim[x->rank - 1]);
 }
 
 static int64_t scratch(const WqTarget *t, const WqNode *n)
@@ -191,5 +198,5 @@ static void inverse_kernel(Kg *k, const WqNode *n)
 	each_matrix(k, &f, inverse);
 }
 
-const WqEmit emit_det = { .kernel = det_kernel, .epilogue = true, .scratch = scratch };
-const WqEmit emit_inverse = { .kernel = inverse_kernel, .epilogue = true, .scratch = scratch };
+const WqEmit emit_det = { .kernel = det_kernel, .sizes = sizes, .epilogue = true, .scratch = scratch };
+const WqEmit emit_inverse = { .kernel = inverse_kernel, .sizes = sizes, .epilogue = true, .scratch = scratch };

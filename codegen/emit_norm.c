@@ -67,6 +67,26 @@ static void row(Rows *r, void *arg)
 	rows_walk(r, 2, finish, f);
 }
 
+static const char *refuse(const WqTarget *t, const WqNode *n)
+{
+	const WqType *x = &n->in[0]->type;
+	int64_t axis = wq_attr_i(n, "axis");
+	(void)t;
+	if (x->rank && (axis < -x->rank || axis >= x->rank))
+		return "its axis is out of range";
+	for (int i = 1; i < n->n_in; i++)
+		if (n->in[i] && n->in[i]->type.rank > x->rank)
+			return "its scale or bias has more axes than its input";
+	return NULL;
+}
+
+static void sizes(Kg *k, const WqNode *n)
+{
+	for (int i = 1; i < n->n_in; i++)
+		if (n->in[i])
+			ix_broadcasts(k, &n->in[i]->type, &n->in[0]->type);
+}
+
 static void kernel(Kg *k, const WqNode *n)
 {
 	Rows r;
@@ -85,21 +105,5 @@ static int64_t scratch(const WqTarget *t, const WqNode *n)
 	return rows_scratch(t, n, rows_axes_from(n, x->rank), x->dtype == WQ_F64 ? 8 : 4);
 }
 
-static void sizes(Kg *k, const WqNode *n)
-{
-	for (int i = 1; i < n->n_in; i++)
-		if (n->in[i])
-			ix_broadcasts(k, &n->in[i]->type, &n->in[0]->type);
-}
-
-static const char *refuse(const WqTarget *t, const WqNode *n)
-{
-	(void)t;
-	for (int i = 1; i < n->n_in; i++)
-		if (n->in[i] && n->in[i]->type.rank > n->in[0]->type.rank)
-			return "its scale or bias has more axes than its input";
-	return NULL;
-}
-
-const WqEmit emit_layer_norm = { .kernel = kernel, .sizes = sizes, .refuse = refuse, .epilogue = true, .repeated = 6, .scratch = scratch };
-const WqEmit emit_rms_norm = { .kernel = kernel, .sizes = sizes, .refuse = refuse, .epilogue = true, .repeated = 6, .scratch = scratch };
+const WqEmit emit_layer_norm = { .kernel = kernel, .sizes = sizes, .epilogue = true, .repeated = 6, .scratch = scratch, .refuse = refuse };
+const WqEmit emit_rms_norm = { .kernel = kernel, .sizes = sizes, .epilogue = true, .repeated = 6, .scratch = scratch, .refuse = refuse };

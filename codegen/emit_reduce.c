@@ -37,20 +37,25 @@ static bool known_axes(const WqNode *n, uint32_t *set, WqArena *a)
 	return true;
 }
 
-/* The set at run time, as an i32. */
+/* The set at run time, as an i32. An axis given twice is an error, after which all are reduced. */
 static CgVal runtime_axes(Kg *k, const WqNode *n)
 {
 	Cg *c = kg_cg(k);
 	int rank = n->in[0]->type.rank;
 	CgType i32 = cg_t(CG_I32, 1);
 	CgVal one = cg_int(c, i32, 1), count = kg_count(k, n->in[1]);
-	CgVar set = cg_var(c, cg_int(c, i32, 0));
+	CgVar set = cg_var(c, cg_int(c, i32, 0)), twice = cg_var(c, cg_int(c, i32, 0));
 	CgVal i = cg_for(c, cg_idx(c, 0), count, 1);
 	CgVal axis = kg_checked(k, kg_int_at(k, n->in[1], i), cg_idx(c, rank));
-	cg_set(c, set, cg_or(c, cg_get(c, set), cg_shl(c, one, cg_resize(c, axis, CG_I32, true))));
+	CgVal bit = cg_shl(c, one, cg_resize(c, axis, CG_I32, true));
+	cg_set(c, twice, cg_or(c, cg_get(c, twice), cg_and(c, cg_get(c, set), bit)));
+	cg_set(c, set, cg_or(c, cg_get(c, set), bit));
 	cg_end(c);
-	CgVal none = cg_int(c, i32, wq_attr_i(n, "noop_with_empty_axes") ? 0 : (1 << rank) - 1);
-	return cg_select(c, cg_cmp(c, CG_EQ, count, cg_idx(c, 0)), none, cg_get(c, set));
+	CgVal all = cg_int(c, i32, (1 << rank) - 1), none = wq_attr_i(n, "noop_with_empty_axes") ? cg_int(c, i32, 0) : all;
+	CgVal bad = cg_cmp(c, CG_NE, cg_get(c, twice), cg_int(c, i32, 0));
+	kg_fault(k, bad, KG_EVALUE);
+	CgVal given = cg_select(c, bad, all, cg_get(c, set));
+	return cg_select(c, cg_cmp(c, CG_EQ, count, cg_idx(c, 0)), none, given);
 }
 
 static CgVal in_set(Cg *c, CgVal set, int axis)

@@ -1,5 +1,6 @@
 /* emit_scan.c: CumSum, CumProd: lines of one running value each, side by side in vectors where the lines lie so. Floats accumulate in
  * f64 where there is hardware for it. */
+#include "codegen/index.h"
 #include "codegen/rows.h"
 
 typedef struct Scan {
@@ -72,7 +73,16 @@ static void kernel(Kg *k, const WqNode *n)
 static const char *refuse(const WqTarget *t, const WqNode *n)
 {
 	(void)t;
+	const WqType *axis = &n->in[1]->type;
+	if (axis->rank > 1 || (axis->rank == 1 && wq_dim_static(axis->dim[0]) && axis->dim[0] != 1))
+		return "its axis is not one number";
 	return n->in[0]->type.rank == 0 ? "a scalar has no axis" : NULL;
 }
 
-const WqEmit emit_cumulate = { .kernel = kernel, .epilogue = true, .refuse = refuse };
+static void sizes(Kg *k, const WqNode *n)
+{
+	if (n->in[1]->type.rank)
+		ix_agree(k, n->in[1]->type.dim[0], 1);
+}
+
+const WqEmit emit_cumulate = { .kernel = kernel, .sizes = sizes, .epilogue = true, .refuse = refuse };

@@ -197,7 +197,6 @@ static void kernel(Kg *k, const WqNode *n)
 	int rank = f.x->type.rank, order[WQ_MAX_RANK];
 	f.length = kg_size(k, f.x, f.axis);
 	f.want = cg_max(c, cg_idx(c, 0), cg_min(c, kg_size(k, result_of(n), f.axis), f.length));
-	check_k(k, kg_size(k, result_of(n), f.axis), f.length);
 	f.keys = kg_scratch(k);
 	f.places = cg_ati(c, CG_I64, f.keys, room(n));
 	for (int a = 0; a < rank; a++) {

@@ -108,12 +108,13 @@ static bool compilable(WqOp op)
 	return !(wq_op(op)->flags & (WQ_BODY | WQ_SEQ | WQ_TEXT | WQ_IMPURE));
 }
 
-/* Sums of numbers of very different sizes depend on their order: such numbers go to operators that sum nothing. */
-static void tame(const WqTensor *data)
+/* Sums of numbers of very different sizes depend on their order: such numbers go to operators that sum nothing. A NaN of a value that
+ * Attention weighs with 0 is nobody's business. */
+static void tame(WqOp op, const WqTensor *data)
 {
 	WqTensor t = *data; /* made by this program, in its arena */
 	for (int64_t k = 0; wq_dtype_is_float(t.dtype) && k < wq_tensor_count(&t); k++)
-		if (fabs(wq_tensor_get_f(&t, k)) > 1e4)
+		if (fabs(wq_tensor_get_f(&t, k)) > 1e4 || (op == OP_Attention && isnan(wq_tensor_get_f(&t, k))))
 			wq_tensor_set_f(&t, k, 3);
 }
 
@@ -132,7 +133,7 @@ static void make_call(Made *c, uint64_t seed)
 	ops_leaf = NULL;
 	for (int i = 0; i < n_in; i++) {
 		if (in[i] && !(wq_op(op)->flags & WQ_EW) && op != OP_Cast)
-			tame(in[i]->data ? in[i]->data : c->data[in[i]->index]);
+			tame(op, in[i]->data ? in[i]->data : c->data[in[i]->index]);
 		in[i] = around(c->m->main, in[i]);
 	}
 	WqNode *n = wq_node_new(c->m->main, op, n_in, in);
