@@ -81,6 +81,32 @@ void wq_block_end(Kg *k)
 	kg_forget(k);
 }
 
+static void check_need(void *arg, enum WqNeed need, WqDim a, WqDim b)
+{
+	Kg *k = arg;
+	Cg *c = k->cg;
+	CgVal x = kg_dim(k, a), y = kg_dim(k, b), one = cg_idx(c, 1), bad = cg_cmp(c, CG_NE, x, y);
+	if (need == WQ_NEED_BROADCAST)
+		bad = cg_and(c, bad, cg_and(c, cg_cmp(c, CG_NE, x, one), cg_cmp(c, CG_NE, y, one)));
+	if (need == WQ_NEED_DIVIDES) {
+		CgVal none = cg_cmp(c, CG_EQ, y, cg_idx(c, 0)), rest = cg_urem(c, x, cg_select(c, none, one, y));
+		bad = cg_cmp(c, CG_NE, cg_select(c, none, x, rest), cg_idx(c, 0));
+	}
+	kg_fault(k, bad, KG_ESHAPE);
+}
+
+/* What n's shape rule could not prove. */
+static void check_rule(Kg *k, const WqNode *n)
+{
+	WqInfer x;
+	if (wq_op(n->op)->flags & WQ_BODY)
+		return;
+	wq_infer_init(&x, (WqNode *)n, n->n_out, k->a);
+	x.needs = check_need;
+	x.needs_arg = k;
+	wq_infer(&x);
+}
+
 /* Binds sizes and checks them; what follows is skipped if that faulted. */
 static void emit_sizes(Kg *k, const WqGroup *g)
 {
@@ -89,9 +115,7 @@ static void emit_sizes(Kg *k, const WqGroup *g)
 		const WqNode *n = g->nodes.v[i];
 		if (wq_emit(n->op)->sizes)
 			wq_emit(n->op)->sizes(k, n);
-		for (int j = 0; j < n->n_in && wq_op(n->op)->flags & WQ_EW; j++)
-			if (n->in[j])
-				ix_broadcasts(k, &n->in[j]->type, &n->out[0]->type);
+		check_rule(k, n);
 	}
 	if (k->faults)
 		wq_stop_on_error(k);

@@ -238,8 +238,40 @@ void infer_to_bool(WqInfer *x)
 	x->out[0].dtype = WQ_BOOL;
 }
 
+static void note(const WqInfer *x, enum WqNeed need, WqDim a, WqDim b)
+{
+	if (x->needs && a != b && a != WQ_DIM_UNKNOWN && b != WQ_DIM_UNKNOWN && !(wq_dim_static(a) && wq_dim_static(b)))
+		x->needs(x->needs_arg, need, a, b);
+}
+
+void wq_infer_equal(const WqInfer *x, WqDim a, WqDim b, const char *what)
+{
+	if (wq_dim_static(a) && wq_dim_static(b) && a != b)
+		wq_infer_fail(x, "%s: %lld against %lld", what, (long long)a, (long long)b);
+	note(x, WQ_NEED_EQUAL, a, b);
+}
+
+void wq_infer_spreads(const WqInfer *x, WqDim a, WqDim b, const char *what)
+{
+	if (a == 1)
+		return;
+	if (wq_dim_static(a) && wq_dim_static(b) && a != b)
+		wq_infer_fail(x, "%s: %lld against %lld", what, (long long)a, (long long)b);
+	note(x, WQ_NEED_BROADCAST, a, b);
+}
+
+void wq_infer_divides(const WqInfer *x, WqDim a, WqDim b, const char *what)
+{
+	if (wq_dim_static(a) && wq_dim_static(b) && (b ? a % b : a))
+		wq_infer_fail(x, "%s: %lld by %lld", what, (long long)a, (long long)b);
+	if (b != 1)
+		note(x, WQ_NEED_DIVIDES, a, b);
+}
+
 WqDim wq_infer_bcast(const WqInfer *x, WqDim a, WqDim b, int axis)
 {
+	if (a != 1 && b != 1)
+		note(x, WQ_NEED_BROADCAST, a, b);
 	if (a >= 0 && b >= 0 && a != b && a != 1 && b != 1)
 		wq_infer_fail(x, "operands do not broadcast: %lld against %lld (axis %d)", (long long)a, (long long)b, axis);
 	return wq_dim_bcast(x->mod, a, b);

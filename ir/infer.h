@@ -9,6 +9,10 @@
 #include "ir/ops.def"
 #undef OP
 
+/* Two sizes that must be equal; a must be 1 or equal to b; b must divide a. Fails (`what`: the fault) if numbers tell otherwise; what is not known is noted in x->needs. */
+void wq_infer_equal(const WqInfer *x, WqDim a, WqDim b, const char *what);
+void wq_infer_spreads(const WqInfer *x, WqDim a, WqDim b, const char *what);
+void wq_infer_divides(const WqInfer *x, WqDim a, WqDim b, const char *what);
 /* The broadcast of two dims (fails when two numbers disagree), and of two shapes (out->rank -1 if one is not known). */
 WqDim wq_infer_bcast(const WqInfer *x, WqDim a, WqDim b, int axis);
 void wq_infer_bcast_shape(const WqInfer *x, const WqType *a, const WqType *b, WqType *out);

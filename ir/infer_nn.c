@@ -2,13 +2,6 @@
 #include "ir/infer.h"
 #include "ir/window.h"
 
-/* Two sizes that must agree; an unknown one agrees with anything. */
-static void same(const WqInfer *x, WqDim a, WqDim b, const char *what)
-{
-	if (wq_dim_static(a) && wq_dim_static(b) && a != b)
-		wq_infer_fail(x, "%s: %lld against %lld", what, (long long)a, (long long)b);
-}
-
 static void unranked(WqInfer *x) { x->out[0] = wq_type_tensor(x->in[0]->dtype, -1, NULL); }
 
 /* ---- MatMul --------------------------------------------------------------------------------------- */
@@ -23,7 +16,7 @@ void infer_matmul(WqInfer *x)
 	if (a->rank == 0 || b->rank == 0)
 		wq_infer_fail(x, "an operand is a scalar");
 	bool row = a->rank == 1, col = b->rank == 1;
-	same(x, a->dim[a->rank - 1], b->dim[col ? 0 : b->rank - 2], "the summed axes differ");
+	wq_infer_equal(x, a->dim[a->rank - 1], b->dim[col ? 0 : b->rank - 2], "the summed axes differ");
 	WqType ab = *a, bb = *b, out = { .rank = 0 };
 	ab.rank = row ? 0 : a->rank - 2;
 	bb.rank = col ? 0 : b->rank - 2;
@@ -101,7 +94,7 @@ static void check_bias(const WqInfer *x, int i, WqDim channels)
 		return;
 	if (b->rank != 1)
 		wq_infer_fail(x, "the bias has %d axes", b->rank);
-	same(x, b->dim[0], channels, "the bias does not fit the output channels");
+	wq_infer_equal(x, b->dim[0], channels, "the bias does not fit the output channels");
 }
 
 /* Fails if the operands' ranks or channels don't fit; false if something is not known. */
@@ -118,12 +111,11 @@ static bool check_conv(const WqInfer *x, bool transposed)
 	if (w->rank != t->rank)
 		wq_infer_fail(x, "the weight has %d axes, the input %d", w->rank, t->rank);
 	WqDim in = t->dim[1], first = w->dim[0], second = w->dim[1];
-	if (wq_dim_static(first) && first % group)
-		wq_infer_fail(x, "%lld channels do not divide into %lld groups", (long long)first, (long long)group);
+	wq_infer_divides(x, first, group, "channels do not divide into groups");
 	if (transposed)
-		same(x, in, first, "the weight does not fit the input channels");
-	else if (wq_dim_static(second))
-		same(x, in, wq_mul_checked(second, group, "channels"), "the weight does not fit the input channels");
+		wq_infer_equal(x, in, first, "the weight does not fit the input channels");
+	else
+		wq_infer_equal(x, in, wq_dim_static(second) ? wq_mul_checked(second, group, "channels") : wq_dim_mul(x->mod, second, group), "the weight does not fit the input channels");
 	return true;
 }
 
@@ -210,8 +202,9 @@ void infer_deform_conv(WqInfer *x)
 		return;
 	int n = out->rank - 2;
 	int64_t groups = wq_attr_i(x->node, "offset_group"), taps = 1;
-	if (groups < 1 || (wq_dim_static(x->in[0]->dim[1]) && x->in[0]->dim[1] % groups))
+	if (groups < 1)
 		wq_infer_fail(x, "offset_group is %lld", (long long)groups);
+	wq_infer_divides(x, x->in[0]->dim[1], groups, "channels do not divide into offset_group");
 	for (int d = 0; d < n && all_known(x->in[1], 2); d++)
 		taps = wq_mul_checked(taps, x->in[1]->dim[2 + d], "DeformConv's kernel");
 	for (int k = 0; k < 2; k++) {
@@ -220,11 +213,11 @@ void infer_deform_conv(WqInfer *x)
 			continue;
 		if (t->rank != out->rank)
 			wq_infer_fail(x, "%s has %d axes", k ? "the mask" : "the offset", t->rank);
-		same(x, t->dim[0], out->dim[0], "the batches differ");
+		wq_infer_equal(x, t->dim[0], out->dim[0], "the batches differ");
 		if (all_known(x->in[1], 2))
-			same(x, t->dim[1], wq_mul_checked(taps * groups, k ? 1 : n, "DeformConv's offset"), "the offset's channels");
+			wq_infer_equal(x, t->dim[1], wq_mul_checked(taps * groups, k ? 1 : n, "DeformConv's offset"), "the offset's channels");
 		for (int d = 2; d < t->rank; d++)
-			same(x, t->dim[d], out->dim[d], "the offset's size");
+			wq_infer_equal(x, t->dim[d], out->dim[d], "the offset's size");
 	}
 }
 
@@ -249,13 +242,12 @@ void infer_pool(WqInfer *x)
 static void check_heads(const WqInfer *x)
 {
 	const WqType *q = x->in[0], *k = x->in[1], *v = x->in[2];
-	same(x, q->dim[0], k->dim[0], "the batches of q and k differ");
-	same(x, q->dim[0], v->dim[0], "the batches of q and v differ");
-	same(x, k->dim[1], v->dim[1], "the heads of k and v differ");
-	same(x, k->dim[2], v->dim[2], "the lengths of k and v differ");
-	same(x, q->dim[3], k->dim[3], "the head sizes of q and k differ");
-	if (wq_dim_static(q->dim[1]) && wq_dim_static(k->dim[1]) && (k->dim[1] ? q->dim[1] % k->dim[1] : q->dim[1]))
-		wq_infer_fail(x, "%lld heads of q share %lld of k", (long long)q->dim[1], (long long)k->dim[1]);
+	wq_infer_equal(x, q->dim[0], k->dim[0], "the batches of q and k differ");
+	wq_infer_equal(x, q->dim[0], v->dim[0], "the batches of q and v differ");
+	wq_infer_equal(x, k->dim[1], v->dim[1], "the heads of k and v differ");
+	wq_infer_equal(x, k->dim[2], v->dim[2], "the lengths of k and v differ");
+	wq_infer_equal(x, q->dim[3], k->dim[3], "the head sizes of q and k differ");
+	wq_infer_divides(x, q->dim[1], k->dim[1], "the heads of q cannot share those of k");
 }
 
 /* The mask broadcasts to [B, Hq, Sq, Sk]. */
@@ -269,8 +261,7 @@ static void check_mask(const WqInfer *x, const WqType *m)
 	if (m->rank > 4)
 		wq_infer_fail(x, "the mask has %d axes", m->rank);
 	for (int d = 0; d < m->rank; d++)
-		if (m->dim[d] != 1)
-			same(x, m->dim[d], full[4 - m->rank + d], "the mask does not broadcast");
+		wq_infer_spreads(x, m->dim[d], full[4 - m->rank + d], "the mask does not broadcast");
 }
 
 void infer_attention(WqInfer *x)
@@ -289,8 +280,8 @@ void infer_attention(WqInfer *x)
 		const WqType *t = x->in[i];
 		if (t && t->rank > 1)
 			wq_infer_fail(x, "operand %d has %d axes", i, t->rank);
-		if (t && t->rank == 1 && t->dim[0] != 1)
-			same(x, t->dim[0], q->dim[0], "one number per batch");
+		if (t && t->rank == 1)
+			wq_infer_spreads(x, t->dim[0], q->dim[0], "one number per batch");
 	}
 	WqDim dim[4] = { q->dim[0], q->dim[1], q->dim[2], v->dim[3] };
 	x->out[0] = wq_type_tensor(q->dtype, 4, dim);

@@ -20,6 +20,7 @@ static void check_param(const WqInfer *x, const WqType *s, const char *what)
 		WqDim want = in->dim[axis];
 		if (s->rank != 1 || (s->dim[0] >= 0 && want >= 0 && s->dim[0] != want))
 			wq_infer_fail(x, "%s does not fit axis %d of %lld", what, axis, (long long)want);
+		wq_infer_equal(x, s->dim[0], want, what);
 		return;
 	}
 	if (s->rank != in->rank)
@@ -29,6 +30,7 @@ static void check_param(const WqInfer *x, const WqType *s, const char *what)
 		if (want >= 0 && s->dim[i] >= 0 && want != s->dim[i])
 			wq_infer_fail(x, "%s has %lld blocks along axis %d, not %lld", what, (long long)s->dim[i], i,
 				      (long long)want);
+		wq_infer_equal(x, s->dim[i], want, what);
 	}
 }
 

@@ -125,9 +125,8 @@ void infer_grid_sample(WqInfer *x)
 	if (in->rank >= 0) {
 		x->out[0].dim[0] = in->dim[0];
 		x->out[0].dim[1] = in->dim[1];
-		if (grid->rank >= 0 && grid->dim[0] >= 0 && in->dim[0] >= 0 && grid->dim[0] != in->dim[0])
-			wq_infer_fail(x, "a batch of %lld, grids of %lld", (long long)in->dim[0],
-				      (long long)grid->dim[0]);
+		if (grid->rank >= 0)
+			wq_infer_equal(x, in->dim[0], grid->dim[0], "images and grids");
 	}
 }
 
@@ -195,9 +194,9 @@ static void need_squares(const WqInfer *x)
 	const WqType *in = x->in[0];
 	if (in->rank < 0)
 		return;
-	WqDim rows = in->rank < 2 ? 0 : in->dim[in->rank - 2], cols = in->rank < 2 ? 1 : in->dim[in->rank - 1];
-	if (rows >= 0 && cols >= 0 && rows != cols)
+	if (in->rank < 2)
 		wq_infer_fail(x, "the operand is not made of square matrices");
+	wq_infer_equal(x, in->dim[in->rank - 2], in->dim[in->rank - 1], "the operand is not made of square matrices");
 }
 
 void infer_det(WqInfer *x)

@@ -216,6 +216,8 @@ bool wq_value_const_f(const WqValue *v, double *out); /* a constant all of whose
 /* ---- shape rules (infer.c, infer_*.c) -------------------------------------------------------------
  * One rule serves the builder (symbolic dims) and the engine (numbers, and every operand's data at hand).
  */
+enum WqNeed { WQ_NEED_EQUAL, WQ_NEED_BROADCAST /* equal, or either is 1 */, WQ_NEED_DIVIDES /* b divides a */ };
+
 typedef struct WqInfer {
 	WqModule *mod; /* for expressions; only numbers are seen at run time */
 	const WqNode *node;
@@ -229,6 +231,9 @@ typedef struct WqInfer {
 	WqDim hi;
 	const WqDim *axis_hi; /* may be set by a rule: the same for each axis of result 0 (WQ_DIM_UNKNOWN: no bound) */
 	bool running;         /* called by the engine */
+	/* Told of what the rule needs but no number proves, if set: the code checks it when it runs. */
+	void (*needs)(void *arg, enum WqNeed need, WqDim a, WqDim b);
+	void *needs_arg;
 } WqInfer;
 
 void wq_infer_init(WqInfer *x, WqNode *n, int n_out, WqArena *a); /* from the graph's values; the engine fills its own */

@@ -291,7 +291,7 @@ TEST(wrong_shapes_are_told)
 		{ OP_Conv, 3, { 4, 4, 1 }, { { 1, 3, 5, 5 }, { 4, 3, 3, 3 }, { 5 } }, 1, "bias" },
 		{ OP_ConvTranspose, 2, { 4, 4 }, { { 1, 3, 5, 5 }, { 4, 3, 3, 3 } }, 1, "input channels" },
 		{ OP_Attention, 3, { 4, 4, 3 }, { { 1, 2, 3, 4 }, { 1, 2, 3, 4 }, { 1, 2, 3 } }, 0, "not 4" },
-		{ OP_Attention, 3, { 4, 4, 4 }, { { 1, 3, 3, 4 }, { 1, 2, 3, 4 }, { 1, 2, 3, 4 } }, 0, "3 heads of q share 2" },
+		{ OP_Attention, 3, { 4, 4, 4 }, { { 1, 3, 3, 4 }, { 1, 2, 3, 4 }, { 1, 2, 3, 4 } }, 0, "the heads of q cannot share those of k: 3 by 2" },
 		{ OP_Attention, 3, { 4, 4, 4 }, { { 1, 2, 3, 4 }, { 1, 2, 3, 5 }, { 1, 2, 3, 4 } }, 0, "head sizes" },
 	};
 	for (int i = 0; i < WQ_COUNTOF(cases); i++) {
