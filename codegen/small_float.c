@@ -1,6 +1,7 @@
 /* small_float.c: the codes of 8- and 4-bit floats to f32 and back, as integer arithmetic on the bits.
  *
- * A format with M mantissa bits and bias B has the code s|e|m. Shifted to f32's place it is 2^(127-B) too small, also where e is 0.
+ * A format with M mantissa bits and bias B has the code s|e|m. Shifted to f32's place its exponent is 127-B too small; where e is 0,
+ * the number is what m adds to the least normal one.
  */
 #include "codegen/kernel.h"
 
@@ -53,8 +54,10 @@ CgVal kg_small_to_f32(Kg *k, WqDtype t, CgVal code)
 		return e8m0_to_f32(c, code);
 	const Small *s = small_of(t);
 	CgVal a = and(c, code, s->sign - 1), sign = cg_and(c, shl(c, code, s->sign == 8 ? 28 : 24), num(c, code, INT32_MIN));
-	CgVal scale = float_of(c, cg_int(c, cg_t(CG_I32, 1), (int64_t)(254 - s->bias) << 23));
-	CgVal f = bits_of(c, cg_mul(c, float_of(c, shl(c, a, 23 - s->mant)), scale));
+	/* No f32 below its normal range arises: vector units of Arm (32 bits, MVE) take those for 0. */
+	CgVal u = shl(c, a, 23 - s->mant), least = num(c, u, (int64_t)(128 - s->bias) << 23);
+	CgVal tiny = bits_of(c, cg_sub(c, float_of(c, cg_add(c, u, least)), float_of(c, least)));
+	CgVal f = cg_select(c, is(c, CG_ULT, u, 1 << 23), tiny, cg_add(c, u, num(c, u, (int64_t)(127 - s->bias) << 23)));
 	if (s->unsigned_zero)
 		f = pick(c, is(c, CG_EQ, code, s->nan), F32_INF | QUIET, f);
 	else if (s->max < s->sign - 1)
