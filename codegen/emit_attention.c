@@ -97,7 +97,9 @@ CgVal attend_mask(const Attend *f, const CgAt *at, CgVal score, CgVal count)
 {
 	Cg *c = f->c;
 	int lanes = cg_lanes(c, score);
-	CgAt m = kg_align(f->k, f->mask, at);
+	WqType scores = f->n->in[0]->type; /* [B, H, S, T] */
+	scores.dim[3] = f->n->in[1]->type.dim[2];
+	CgAt m = kg_align(f->k, f->mask, &scores, at);
 	CgVal v = count && m.lanes > 1 ? kg_elem_part(f->k, f->mask, &m, count) : kg_elem(f->k, f->mask, &m);
 	WqDtype t = f->mask->type.dtype;
 	CgVal low = attend_low(f, lanes);

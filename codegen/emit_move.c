@@ -23,7 +23,7 @@ const WqEmit emit_transpose = {.at = transpose_at, .at_lanes = true};
 static CgVal expand_at(Kg *k, const WqNode *n, int result, const CgAt *at)
 {
 	(void)result;
-	CgAt from = kg_align(k, n->in[0], at);
+	CgAt from = kg_align(k, n->in[0], &n->out[0]->type, at);
 	return kg_elem(k, n->in[0], &from);
 }
 

@@ -535,5 +535,5 @@ static const char *resize_refuse(const WqTarget *t, const WqNode *n)
 
 const WqEmit emit_resize = {
 	.at = resize_at, .at_lanes = true, .costly = true, .kernel = resize_kernel, .sizes = resize_sizes, .refuse = resize_refuse,
-	.repeated = 1, .epilogue = true
+	.repeated = 15, .epilogue = true
 };

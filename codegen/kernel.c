@@ -376,9 +376,20 @@ CgVal kg_addr(Kg *k, const CgTensor *t, const CgAt *at)
 
 /* ---- integers ------------------------------------------------------------------------------------------------ */
 
+/* Clamped where the index type is narrower. */
 static CgVal as_index(Kg *k, CgVal v, WqDtype t)
 {
-	return cg_resize(k->cg, v, cg_index(k->cg), wq_dtype_is_signed(t));
+	Cg *c = k->cg;
+	CgType from = cg_type(c, v);
+	if (cg_kind_bytes(c, from.kind) > cg_kind_bytes(c, cg_index(c)) && wq_dtype_is_signed(t))
+		v = cg_min(c, cg_max(c, v, cg_int(c, from, -INT32_MAX)), cg_int(c, from, INT32_MAX));
+	return cg_resize(c, v, cg_index(c), wq_dtype_is_signed(t));
+}
+
+static CgVal known_index(Kg *k, int64_t v)
+{
+	int64_t most = cg_index(k->cg) == CG_I64 ? INT64_MAX : INT32_MAX;
+	return cg_idx(k->cg, v > most ? most : v < -most ? -most : v);
 }
 
 /* Has v surely an element i of the last axis? NULL: yes; else what tells. */
@@ -429,7 +440,7 @@ CgVal kg_int_at(Kg *k, const WqValue *v, CgVal i)
 CgVal kg_int(Kg *k, const WqValue *v, int64_t i)
 {
 	if (v->data)
-		return cg_idx(k->cg, wq_tensor_get_i(v->data, i));
+		return known_index(k, wq_tensor_get_i(v->data, i));
 	if (v->sym)
 		return kg_dim(k, v->sym[i]);
 	return as_index(k, kg_number(k, v, i), v->type.dtype);

@@ -55,8 +55,9 @@ CgVal kg_f32_to_small(Kg *k, WqDtype t, CgVal v, bool saturate, char round);
  * kg_align has dropped leading axes. Lanes: as many as at->lanes, always. */
 CgVal kg_elem(Kg *k, const WqValue *v, const CgAt *at);
 CgVal kg_elem_f(Kg *k, const WqValue *v, const CgAt *at); /* kg_arith of it */
-/* The index of an operand that broadcasts against something of at's rank (aligned at the last axis). */
-CgAt kg_align(Kg *k, const WqValue *v, const CgAt *at);
+/* The index of an operand that broadcasts against something of at's rank (aligned at the last axis) and of type `of` (NULL: its sizes are not
+ * known). Only for kg_elem and its kin: lanes along an axis of which only running tells whether it is broadcast have axis -1 - a. */
+CgAt kg_align(Kg *k, const WqValue *v, const WqType *of, const CgAt *at);
 /* The element of result `result` of n (a node with a kernel) at an index: in register form; what follows in the group is computed and
  * stored. kg_put_f takes arithmetic form. */
 void kg_put(Kg *k, const WqNode *n, int result, const CgAt *at, CgVal v);

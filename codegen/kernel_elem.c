@@ -139,7 +139,7 @@ static CgVal remember(Kg *k, const WqValue *v, const CgAt *at, CgVal val)
 }
 
 /* The index at which operand v of a node of type `of` is read for the node's element at `at`. */
-static CgAt operand_at(Kg *k, const WqValue *v, const WqType *of, const CgAt *at)
+CgAt kg_align(Kg *k, const WqValue *v, const WqType *of, const CgAt *at)
 {
 	if (at->rank < 0) { /* flat: either of the same shape, or a single element */
 		if (wq_same_shape(&v->type, of))
@@ -160,18 +160,35 @@ static CgAt operand_at(Kg *k, const WqValue *v, const WqType *of, const CgAt *at
 			o.ix[i] = cg_idx(k->cg, 0);
 			if (o.axis == i)
 				o.lanes = 1;
-		} else if (d != of->dim[i + of->rank - o.rank] && wq_dim_lo(k->b->m, d) <= 1) {
+		} else if ((!of || d != of->dim[i + of->rank - o.rank]) && wq_dim_lo(k->b->m, d) <= 1) {
 			/* only running tells whether this axis is broadcast */
 			CgVal one = cg_cmp(k->cg, CG_EQ, kg_dim(k, d), cg_idx(k->cg, 1));
 			o.ix[i] = cg_select(k->cg, one, cg_idx(k->cg, 0), o.ix[i]);
 			if (o.axis == i && o.lanes > 1)
-				o.axis = -1 - i; /* the lanes must be asked one by one */
+				o.axis = -1 - i; /* see maybe_broadcast */
 		}
 	}
 	return o;
 }
 
-static CgVal lane_by_lane(Kg *k, const WqValue *v, const CgAt *at, const WqType *of)
+/* Lanes along axis -1 - at->axis of v, of which only running tells whether it is broadcast. */
+static CgVal maybe_broadcast(Kg *k, const WqValue *v, const CgAt *at)
+{
+	Cg *c = k->cg;
+	CgAt many = *at, one = *at;
+	many.axis = one.axis = -1 - at->axis;
+	one.lanes = 1;
+	one.ix[one.axis] = cg_idx(c, 0);
+	CgVar out = cg_var(c, cg_zero(c, cg_t(kg_reg(v->type.dtype), at->lanes)));
+	cg_if(c, cg_cmp(c, CG_EQ, kg_size(k, v, one.axis), cg_idx(c, 1)));
+	cg_set(c, out, kg_elem(k, v, &one));
+	cg_else(c);
+	cg_set(c, out, kg_elem(k, v, &many));
+	cg_end(c);
+	return cg_get(c, out);
+}
+
+static CgVal lane_by_lane(Kg *k, const WqValue *v, const CgAt *at)
 {
 	Cg *c = k->cg;
 	CgVar out = cg_var(c, cg_zero(c, cg_t(kg_reg(v->type.dtype), at->lanes)));
@@ -181,8 +198,6 @@ static CgVal lane_by_lane(Kg *k, const WqValue *v, const CgAt *at, const WqType 
 		s.ix[s.axis] = cg_addi(c, at->ix[at->axis], i);
 		if (k->part)
 			cg_if(c, cg_cmp(c, CG_GT, k->part, cg_idx(c, i)));
-		if (of)
-			s = operand_at(k, v, of, &s);
 		cg_set(c, out, cg_insert(c, cg_get(c, out), kg_elem(k, v, &s), i));
 		if (k->part)
 			cg_end(c);
@@ -193,8 +208,8 @@ static CgVal lane_by_lane(Kg *k, const WqValue *v, const CgAt *at, const WqType 
 static CgVal operand(Kg *k, const WqNode *n, int i, const CgAt *at)
 {
 	const WqValue *v = n->in[i];
-	CgAt o = operand_at(k, v, &n->out[0]->type, at);
-	CgVal x = o.axis < 0 && o.lanes > 1 ? lane_by_lane(k, v, at, &n->out[0]->type) : kg_elem(k, v, &o);
+	CgAt o = kg_align(k, v, &n->out[0]->type, at);
+	CgVal x = kg_elem(k, v, &o);
 	return wq_emit(n->op)->raw ? x : kg_arith(k, v->type.dtype, x);
 }
 
@@ -227,7 +242,7 @@ static CgVal computed(Kg *k, const WqValue *v, const CgAt *at)
 	return e->at(k, v->def, v->index, at);
 }
 
-static CgVal one_lane(Kg *k, const WqValue *v, const CgAt *at) { return lane_by_lane(k, v, at, NULL); }
+static CgVal one_lane(Kg *k, const WqValue *v, const CgAt *at) { return lane_by_lane(k, v, at); }
 
 static bool fused(const Kg *k, const WqValue *v)
 {
@@ -287,6 +302,8 @@ CgVal kg_elem(Kg *k, const WqValue *v, const CgAt *at)
 	Cg *c = k->cg;
 	if (wq_is_immediate(v))
 		return cg_splat(c, immediate(k, v), at->lanes);
+	if (at->lanes > 1 && at->axis < 0)
+		return maybe_broadcast(k, v, at);
 	if (k->bound == v)
 		return bound_elem(k, at);
 	CgAt o = *at;
@@ -320,18 +337,6 @@ CgVal kg_elem(Kg *k, const WqValue *v, const CgAt *at)
 }
 
 CgVal kg_elem_f(Kg *k, const WqValue *v, const CgAt *at) { return kg_arith(k, v->type.dtype, kg_elem(k, v, at)); }
-
-CgAt kg_align(Kg *k, const WqValue *v, const CgAt *at)
-{
-	int drop = at->rank - v->type.rank;
-	CgAt o = {.rank = v->type.rank, .lanes = at->axis < drop ? 1 : at->lanes, .axis = at->axis < drop ? 0 : at->axis - drop};
-	for (int i = 0; i < o.rank; i++) {
-		o.ix[i] = v->type.dim[i] == 1 ? cg_idx(k->cg, 0) : at->ix[i + drop];
-		if (v->type.dim[i] == 1 && o.axis == i)
-			o.lanes = 1;
-	}
-	return o;
-}
 
 /* ---- partial vectors: while k->part is set, loads and stores of several lanes touch the first `part` alone ------- */
 

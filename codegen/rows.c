@@ -226,48 +226,10 @@ void rows_walk(const Rows *r, int unroll, RowsStep *step, void *arg)
 
 /* ---- values of a step ---------------------------------------------------------------------------------- */
 
-/* Is it only known when running whether axis i of an operand of the row's nodes is 1 and repeats? */
-static bool may_repeat(const Rows *r, const WqValue *x, int i)
-{
-	WqDim own = x->type.dim[i], all = r->x->type.dim[i + r->rank - x->type.rank];
-	return x != r->x && own != all && own != 1 && wq_dim_lo(x->graph->mod, own) <= 1;
-}
-
-static CgVal repeated(const Rows *r, const WqValue *x, int i, CgVal ix)
-{
-	Cg *c = r->c;
-	CgVal one = cg_cmp(c, CG_EQ, kg_size(r->k, x, i), cg_idx(c, 1));
-	return cg_select(c, one, cg_idx(c, 0), ix);
-}
-
-/* Lanes one by one, along an axis that may repeat. */
-static CgVal single_lanes(const Rows *r, const WqValue *x, CgAt at, CgVal count)
-{
-	Cg *c = r->c;
-	int lanes = at.lanes, axis = at.axis;
-	CgVal out = NULL, from = at.ix[axis];
-	at.lanes = 1;
-	for (int i = 0; i < lanes; i++) {
-		CgVal step = count ? cg_min(c, cg_idx(c, i), cg_addi(c, count, -1)) : cg_idx(c, i);
-		at.ix[axis] = repeated(r, x, axis, cg_add(c, from, step));
-		CgVal v = kg_elem(r->k, x, &at);
-		out = cg_insert(c, out ? out : cg_undef(c, cg_t(cg_type(c, v).kind, lanes)), v, i);
-	}
-	return out;
-}
-
 CgVal rows_elem(const Rows *r, const WqValue *x, const RowsAt *s)
 {
-	CgAt at = kg_align(r->k, x, &s->at);
-	bool single = false;
-	for (int i = 0; i < at.rank; i++)
-		if (may_repeat(r, x, i) && at.lanes > 1 && at.axis == i)
-			single = true;
-		else if (may_repeat(r, x, i))
-			at.ix[i] = repeated(r, x, i, at.ix[i]);
-	CgVal v = single ? single_lanes(r, x, at, s->count)
-		: s->count ? kg_elem_part(r->k, x, &at, s->count) : kg_elem(r->k, x, &at);
-	return kg_arith(r->k, x->type.dtype, v);
+	CgAt at = kg_align(r->k, x, &r->x->type, &s->at);
+	return s->count ? kg_arith(r->k, x->type.dtype, kg_elem_part(r->k, x, &at, s->count)) : kg_elem_f(r->k, x, &at);
 }
 
 void rows_put_f(const Rows *r, const WqNode *n, const RowsAt *s, CgVal v)
