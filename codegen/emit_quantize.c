@@ -44,12 +44,35 @@ static CgVal spread(const Quant *q, const WqValue *v, int axis)
 	return a;
 }
 
+/* The parameter of the element at hand, of which there is one for each place along the axis; or one alone, which only running tells. */
+static CgVal per_axis(const Quant *q, const WqValue *v, int axis)
+{
+	Cg *c = q->c;
+	CgAt p = {.rank = 1, .lanes = 1};
+	int lanes = q->at->lanes > 1 && q->at->axis == axis ? q->at->lanes : 1;
+	WqDim have = v->type.dim[0];
+	p.ix[0] = q->at->ix[axis];
+	if (have == q->n->in[0]->type.dim[axis] || wq_dim_lo(q->n->graph->mod, have) > 1) {
+		p.lanes = lanes;
+		return kg_elem(q->k, v, &p);
+	}
+	CgVal one = cg_cmp(c, CG_EQ, kg_dim(q->k, have), cg_idx(c, 1)), out = NULL;
+	for (int i = 0; i < lanes; i++) {
+		p.ix[0] = cg_select(c, one, cg_idx(c, 0), cg_addi(c, q->at->ix[axis], i));
+		CgVal x = kg_elem(q->k, v, &p);
+		out = i ? cg_insert(c, out, x, i) : cg_splat(c, x, lanes);
+	}
+	return out;
+}
+
 /* The element of operand i (a scale or a zero point) that belongs to the element at hand, in register form; NULL: there is none. */
 static CgVal param(const Quant *q, int i)
 {
 	const WqValue *v = i < q->n->n_in ? q->n->in[i] : NULL;
-	if (!v || (v->type.rank == 1 && v->type.dim[0] == 0))
+	if (!v)
 		return NULL;
+	if (v->type.rank == 1 && v->type.dim[0] == 0) /* nor is there anything to be scaled, or it is the zero point */
+		return cg_zero(q->c, cg_t(kg_reg(v->type.dtype), 1));
 	CgAt p = {.rank = v->type.rank, .lanes = 1};
 	if (one_element(v)) {
 		for (int j = 0; j < p.rank; j++)
@@ -59,11 +82,8 @@ static CgVal param(const Quant *q, int i)
 	int axis = (int)wq_attr_i(q->n, "axis");
 	axis += axis < 0 ? q->at->rank : 0;
 	bool along = q->at->lanes > 1 && q->at->axis == axis;
-	if (!wq_attr_i(q->n, "block_size")) {
-		p.ix[0] = q->at->ix[axis];
-		p.lanes = along ? q->at->lanes : 1;
-		return kg_elem(q->k, v, &p);
-	}
+	if (!wq_attr_i(q->n, "block_size"))
+		return per_axis(q, v, axis);
 	if (along)
 		return spread(q, v, axis);
 	p = *q->at;

@@ -83,6 +83,18 @@ static bool has_node(const WqGroup *g, const WqNode *n)
 	return false;
 }
 
+/* Is operand i read when sizes are bound, before any kernel runs? Those are the integers of the signature, and Range's. */
+static bool read_for_sizes(const WqNode *n, int i)
+{
+	const char *s = wq_op(n->op)->sig;
+	if (!wq_emit(n->op)->sizes)
+		return false;
+	for (; *s && *s != '>'; s++)
+		if (!strchr("?+@", *s) && i-- == 0)
+			return *s == 'I' || n->op == OP_Range;
+	return false;
+}
+
 /* May every reader of v (all in g) ask for its elements one by one, each about once? */
 static bool readers_take(const WqBuild *b, const WqGroup *g, const WqNode *n, const WqValue *v)
 {
@@ -90,7 +102,7 @@ static bool readers_take(const WqBuild *b, const WqGroup *g, const WqNode *n, co
 		const WqNode *u = v->uses.v[i].node;
 		int k = v->uses.v[i].index;
 		const WqEmit *e = wq_emit(u->op);
-		if (k > 0 && wq_binds(b, u))
+		if ((k > 0 && wq_binds(b, u)) || read_for_sizes(u, k))
 			return false;
 		if (g->kind == GROUP_KERNEL && u == g->root) {
 			if ((k < 32 && (e->direct >> k & 1)) || (k < 32 && (e->repeated >> k & 1)) || k >= 32)

@@ -167,7 +167,7 @@ static void find_params(WqBuild *b, WqGroup *g, KgCall *call)
 	for (int i = 0; i < g->root->n_in && g->kind == GROUP_KERNEL && e->pack; i++) {
 		const WqValue *v = g->root->in[i];
 		WqPack pack = {0};
-		if (!v || !v->data || wq_is_immediate(v) || !e->pack(b->target, g->root, i, &pack))
+		if (!v || !v->data || !e->pack(b->target, g->root, i, &pack))
 			continue;
 		WQ_PUSH(b->a, call->packed, wq_weight(b, v, &pack));
 		if (root_reads_only_packed(g, v))

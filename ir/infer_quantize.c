@@ -20,7 +20,7 @@ static void check_param(const WqInfer *x, const WqType *s, const char *what)
 		WqDim want = in->dim[axis];
 		if (s->rank != 1 || (s->dim[0] >= 0 && want >= 0 && s->dim[0] != want))
 			wq_infer_fail(x, "%s does not fit axis %d of %lld", what, axis, (long long)want);
-		wq_infer_equal(x, s->dim[0], want, what);
+		wq_infer_spreads(x, s->dim[0], want, what);
 		return;
 	}
 	if (s->rank != in->rank)

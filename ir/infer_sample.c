@@ -135,8 +135,8 @@ static void boxes(WqInfer *x, int64_t width, int64_t h, int64_t w)
 	const WqType *in = x->in[0], *roi = x->in[1];
 	if ((in->rank >= 0 && in->rank != 4) || (roi->rank >= 0 && roi->rank != 2))
 		wq_infer_fail(x, "the operand should have rank 4, the boxes rank 2");
-	if (roi->rank == 2 && roi->dim[1] >= 0 && roi->dim[1] != width)
-		wq_infer_fail(x, "boxes of %lld numbers, not %lld", (long long)roi->dim[1], (long long)width);
+	if (roi->rank == 2)
+		wq_infer_equal(x, roi->dim[1], width, "the numbers of a box");
 	if (h < 1 || w < 1 || h > INT32_MAX || w > INT32_MAX)
 		wq_infer_fail(x, "a result of %lld x %lld", (long long)h, (long long)w);
 	wq_infer_unknown(x, 0, in->dtype, 4);
@@ -155,9 +155,7 @@ void infer_roi_align(WqInfer *x)
 	if (x->in[2]->rank > 1)
 		wq_infer_fail(x, "batch indices should be a vector");
 	if (x->in[2]->rank == 1 && x->in[1]->rank == 2) {
-		WqDim a = x->in[2]->dim[0], b = x->in[1]->dim[0];
-		if (a >= 0 && b >= 0 && a != b)
-			wq_infer_fail(x, "%lld batch indices for %lld boxes", (long long)a, (long long)b);
+		wq_infer_equal(x, x->in[2]->dim[0], x->in[1]->dim[0], "batch indices and boxes");
 	}
 }
 
@@ -175,12 +173,12 @@ void infer_nms(WqInfer *x)
 	const WqType *b = x->in[0], *s = x->in[1];
 	if ((b->rank >= 0 && b->rank != 3) || (s->rank >= 0 && s->rank != 3))
 		wq_infer_fail(x, "boxes and scores should have rank 3");
-	if (b->rank == 3 && b->dim[2] >= 0 && b->dim[2] != 4)
-		wq_infer_fail(x, "boxes of %lld numbers, not 4", (long long)b->dim[2]);
-	if (b->rank == 3 && s->rank == 3 &&
-	    ((b->dim[0] >= 0 && s->dim[0] >= 0 && b->dim[0] != s->dim[0]) ||
-		    (b->dim[1] >= 0 && s->dim[2] >= 0 && b->dim[1] != s->dim[2])))
-		wq_infer_fail(x, "boxes and scores disagree");
+	if (b->rank == 3)
+		wq_infer_equal(x, b->dim[2], 4, "the numbers of a box");
+	if (b->rank == 3 && s->rank == 3) {
+		wq_infer_equal(x, b->dim[0], s->dim[0], "boxes and scores disagree");
+		wq_infer_equal(x, b->dim[1], s->dim[2], "boxes and scores disagree");
+	}
 	wq_infer_unknown(x, 0, WQ_I64, 2);
 	x->out[0].dim[1] = 3;
 	if (s->rank == 3) {

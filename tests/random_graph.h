@@ -559,6 +559,7 @@ static void gen_loop(Gen *x)
 	WqValue *v = gen_pick(x, WQ_F32, 0);
 	if (!v || x->depth || v->type.rank > 4)
 		return;
+	int trips = gen_static_dims(v, 0) ? gen_below(x, 4) : 1 + gen_below(x, 3); /* one that never ran does not know all sizes */
 	WqGraph *g = wq_graph_new(x->g);
 	WqType counter = wq_type_tensor(WQ_I64, 0, NULL), flag = wq_type_tensor(WQ_BOOL, 0, NULL);
 	wq_input(g, wq_sprintf(x->m->arena, "i%u", x->m->next_id), &counter);
@@ -569,7 +570,7 @@ static void gen_loop(Gen *x)
 	wq_output(g, "go", go);
 	wq_output(g, "next", next);
 	wq_output(g, "all", half);
-	WqNode *n = gen_node(x, OP_Loop, 3, wq_const_int(x->g, WQ_I64, gen_below(x, 4)), wq_const_int(x->g, WQ_BOOL, 1), v);
+	WqNode *n = gen_node(x, OP_Loop, 3, wq_const_int(x->g, WQ_I64, trips), wq_const_int(x->g, WQ_BOOL, 1), v);
 	wq_node_add_body(n, g);
 	wq_node_finish(n, 2, NULL);
 	gen_keep(x, n->out[0]);
