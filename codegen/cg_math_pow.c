@@ -2,14 +2,14 @@
 #include "codegen/cg_math.h"
 
 /* (log((1 + s) / (1 - s)) / s - 2 - 2/3 s^2) / s^4 of s^2 */
-static const double log2_f32[] = {0.399999976, 0.285719007, 0.221834704, 0.194946662};
-static const double log2_f64[] = {0.39999999999999974, 0.285714285714476, 0.22222222216936213,
-	0.1818181894337892, 0.153845519259724, 0.13336506160215766, 0.11671017446088112, 0.12020420155007812};
+static const double log2_f32[] = { 0.399999976, 0.285719007, 0.221834704, 0.194946662 };
+static const double log2_f64[] = { 0.39999999999999974, 0.285714285714476,   0.22222222216936213, 0.1818181894337892,
+				   0.153845519259724,   0.13336506160215766, 0.11671017446088112, 0.12020420155007812 };
 static const MathPoly log2_poly = MATH_POLY(log2);
 
 static Dd constant(Cg *c, CgVal like, double h32, double l32, double h64, double l64)
 {
-	return (Dd){math_pick(c, like, h32, h64), math_pick(c, like, l32, l64)};
+	return (Dd){ math_pick(c, like, h32, h64), math_pick(c, like, l32, l64) };
 }
 
 /* a * b, but for the product of the low parts. */
@@ -20,18 +20,19 @@ static Dd product(Cg *c, Dd a, Dd b)
 	return p;
 }
 
-/* The logarithm of a positive finite number with about 10 digits (of 2) more than one float has: 2s + 2/3 s^3 and k ln2 as sums of two,
- * s = (m - 1) / (m + 1), the rest plainly. */
+/* The logarithm of a positive finite number with about 10 digits (of 2) more than one float has: 2s + 2/3 s^3 and k ln2
+ * as sums of two, s = (m - 1) / (m + 1), the rest plainly. */
 static Dd long_log(Cg *c, CgVal x)
 {
 	CgVal m, k;
 	math_split(c, x, &m, &k);
 	CgVal one = math_num(c, x, 1), up = cg_sub(c, m, one);
-	Dd down = math_two_sum(c, m, one), s = {cg_fdiv(c, up, down.h), NULL}, p = math_two_prod(c, s.h, down.h);
+	Dd down = math_two_sum(c, m, one), s = { cg_fdiv(c, up, down.h), NULL }, p = math_two_prod(c, s.h, down.h);
 	CgVal rest = cg_sub(c, cg_sub(c, up, p.h), cg_add(c, p.l, cg_mul(c, s.h, down.l)));
 	s.l = cg_fdiv(c, rest, down.h);
 	Dd z = product(c, s, s), cube = product(c, s, z);
-	Dd third = product(c, cube, constant(c, x, 0x1.555556p-1, -0x1.555556p-26, 0x1.5555555555555p-1, 0x1.5555555555555p-55));
+	Dd third = product(c, cube,
+			   constant(c, x, 0x1.555556p-1, -0x1.555556p-26, 0x1.5555555555555p-1, 0x1.5555555555555p-55));
 	CgVal tail = cg_mul(c, cg_mul(c, cube.h, z.h), math_poly(c, &log2_poly, z.h));
 	Dd sum = math_fast_sum(c, cg_add(c, s.h, s.h), third.h);
 	CgVal low = cg_add(c, cg_add(c, s.l, s.l), cg_add(c, third.l, tail));
@@ -61,7 +62,8 @@ static void pow_body(Cg *c, CgFn *fn)
 {
 	CgVal x = fn->param[0], y = fn->param[1], zero = math_num(c, x, 0), one = math_num(c, x, 1);
 	CgVal r = magnitude(c, cg_abs(c, x), y), half = cg_mul(c, y, math_num(c, x, 0.5));
-	CgVal whole = cg_cmp(c, CG_EQ, cg_rint(c, y), y), odd = cg_and(c, whole, cg_cmp(c, CG_NE, cg_rint(c, half), half));
+	CgVal whole = cg_cmp(c, CG_EQ, cg_rint(c, y), y),
+	      odd = cg_and(c, whole, cg_cmp(c, CG_NE, cg_rint(c, half), half));
 	CgVal sign = math_sign_bit(c, x);
 	sign = cg_select(c, odd, sign, math_int(c, sign, 0));
 	r = math_from_bits(c, cg_or(c, math_to_bits(c, r), sign), x);
@@ -88,7 +90,8 @@ static void digits_of(Cg *c, CgVal a, CgVal *digits, CgVal *e)
 	*e = cg_sub(c, cg_select(c, tiny, one, raw), up);
 }
 
-/* n mod d after `steps` doublings, one binary digit of the quotient at a time; n < 2d. Lanes wait until the last is done. */
+/* n mod d after `steps` doublings, one binary digit of the quotient at a time; n < 2d. Lanes wait until the last is
+ * done. */
 static CgVal long_division(Cg *c, CgVal n, CgVal d, CgVal steps)
 {
 	CgVal zero = math_int(c, n, 0), one = math_int(c, n, 1);

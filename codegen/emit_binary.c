@@ -3,10 +3,7 @@
 
 #include <math.h>
 
-static bool is_unsigned(const WqValue *v)
-{
-	return wq_dtype(v->type.dtype)->cls == 'U';
-}
+static bool is_unsigned(const WqValue *v) { return wq_dtype(v->type.dtype)->cls == 'U'; }
 
 static CgVal zero_of(Cg *c, CgVal x) { return cg_zero(c, cg_type(c, x)); }
 
@@ -95,22 +92,37 @@ static CgVal binary(Kg *k, const WqNode *n, CgVal *x)
 	CgVal a = x[0], b = x[1];
 	bool uns = is_unsigned(n->in[0]);
 	switch (n->op) {
-	case OP_Add: return cg_add(c, a, b);
-	case OP_Sub: return cg_sub(c, a, b);
-	case OP_Mul: return cg_mul(c, a, b);
-	case OP_Div: return cg_is_float(cg_type(c, a).kind) ? cg_fdiv(c, a, b) : int_div(c, a, b, uns);
-	case OP_Mod: return modulo(c, n, a, b, uns);
-	case OP_Min: return extreme(c, a, b, false, uns);
-	case OP_Max: return extreme(c, a, b, true, uns);
-	case OP_And: case OP_BitwiseAnd: return cg_and(c, a, b);
-	case OP_Or: case OP_BitwiseOr: return cg_or(c, a, b);
-	case OP_Xor: case OP_BitwiseXor: return cg_xor(c, a, b);
-	case OP_BitShift: return shift(c, a, b, wq_attr_i(n, "left") != 0);
-	default: WQ_BUG("no code for %s", wq_op(n->op)->name);
+	case OP_Add:
+		return cg_add(c, a, b);
+	case OP_Sub:
+		return cg_sub(c, a, b);
+	case OP_Mul:
+		return cg_mul(c, a, b);
+	case OP_Div:
+		return cg_is_float(cg_type(c, a).kind) ? cg_fdiv(c, a, b) : int_div(c, a, b, uns);
+	case OP_Mod:
+		return modulo(c, n, a, b, uns);
+	case OP_Min:
+		return extreme(c, a, b, false, uns);
+	case OP_Max:
+		return extreme(c, a, b, true, uns);
+	case OP_And:
+	case OP_BitwiseAnd:
+		return cg_and(c, a, b);
+	case OP_Or:
+	case OP_BitwiseOr:
+		return cg_or(c, a, b);
+	case OP_Xor:
+	case OP_BitwiseXor:
+		return cg_xor(c, a, b);
+	case OP_BitShift:
+		return shift(c, a, b, wq_attr_i(n, "left") != 0);
+	default:
+		WQ_BUG("no code for %s", wq_op(n->op)->name);
 	}
 }
 
-const WqEmit emit_binary = {.ew = binary};
+const WqEmit emit_binary = { .ew = binary };
 
 /* ---- Pow ------------------------------------------------------------------------------------------ */
 
@@ -190,4 +202,4 @@ static const char *refuse_pow(const WqTarget *t, const WqNode *n)
 	return wq_dtype_in(n->in[1]->type.dtype, WQ_M_NUM) ? NULL : "an exponent that is no number";
 }
 
-const WqEmit emit_pow = {.ew = power, .refuse = refuse_pow};
+const WqEmit emit_pow = { .ew = power, .refuse = refuse_pow };

@@ -55,7 +55,7 @@ static CgVal from_int(Kg *k, WqDtype to, CgVal v, bool sign, bool saturate, char
 	CgVal f = int_to_odd(c, v, sign);
 	return to == WQ_F16    ? cg_f32_to_half(c, f)
 	       : to == WQ_BF16 ? cg_f32_to_bf16(c, f)
-	                       : kg_f32_to_small(k, to, f, saturate, round);
+			       : kg_f32_to_small(k, to, f, saturate, round);
 }
 
 /* ---- floats to anything ------------------------------------------------------------------------- */
@@ -89,10 +89,15 @@ static CgVal from_float(Kg *k, WqDtype to, CgVal v, bool saturate, char round)
 	Cg *c = kg_cg(k);
 	bool wide = cg_type(c, v).kind == CG_F64;
 	switch (to) {
-	case WQ_F32: case WQ_F64: return cg_fcast(c, v, kg_reg(to));
-	case WQ_F16: return wide ? cg_f64_to_half(c, v) : cg_f32_to_half(c, v);
-	case WQ_BF16: return wide ? cg_f64_to_bf16(c, v) : cg_f32_to_bf16(c, v);
-	default: break;
+	case WQ_F32:
+	case WQ_F64:
+		return cg_fcast(c, v, kg_reg(to));
+	case WQ_F16:
+		return wide ? cg_f64_to_half(c, v) : cg_f32_to_half(c, v);
+	case WQ_BF16:
+		return wide ? cg_f64_to_bf16(c, v) : cg_f32_to_bf16(c, v);
+	default:
+		break;
 	}
 	if (is_small_float(to))
 		return kg_f32_to_small(k, to, wide ? f64_to_odd(c, v) : v, saturate, round);
@@ -138,7 +143,8 @@ static CgVal cast(Kg *k, const WqNode *n, CgVal *x)
 		return kg_convert(k, to, from, v, saturate, wq_attr_s(n, "round")[0]);
 	/* as the evaluator: wide integers by way of f64 */
 	bool wide = wq_dtype_is_int(from) && wq_dtype(from)->bits > 32;
-	v = kg_convert(k, WQ_F32, wide ? WQ_F64 : from, wide ? kg_convert(k, WQ_F64, from, v, true, 'n') : v, true, 'n');
+	v = kg_convert(k, WQ_F32, wide ? WQ_F64 : from, wide ? kg_convert(k, WQ_F64, from, v, true, 'n') : v, true,
+		       'n');
 	return cg_resize(c, cg_bitcast(c, v, cg_t(CG_I32, cg_lanes(c, v))), CG_I64, false);
 }
 
@@ -148,10 +154,10 @@ static const char *refuse(const WqTarget *t, const WqNode *n)
 	WqDtype from = n->in[0]->type.dtype, to = n->out[0]->type.dtype;
 	return from == WQ_C128 || to == WQ_C128 ? "complex numbers of 128 bits"
 	       : from == WQ_STR || to == WQ_STR ? "strings"
-	                                        : NULL;
+						: NULL;
 }
 
-const WqEmit emit_cast = {.ew = cast, .raw = true, .refuse = refuse};
+const WqEmit emit_cast = { .ew = cast, .raw = true, .refuse = refuse };
 
 static CgVal bitcast(Kg *k, const WqNode *n, CgVal *x)
 {
@@ -170,4 +176,4 @@ static CgVal bitcast(Kg *k, const WqNode *n, CgVal *x)
 	return cg_bitcast(c, v, cg_t(kg_reg(to), cg_lanes(c, v)));
 }
 
-const WqEmit emit_bitcast = {.ew = bitcast, .raw = true, .refuse = refuse};
+const WqEmit emit_bitcast = { .ew = bitcast, .raw = true, .refuse = refuse };

@@ -27,7 +27,8 @@ static CgVal spread(const Quant *q, const WqValue *v, int axis)
 	Cg *c = q->c;
 	CgAt p = *q->at;
 	int lanes = p.lanes;
-	CgVal from = p.ix[axis], last = cg_addi(c, kg_size(q->k, v, axis), -1), first = cg_min(c, block_of(q, from), last);
+	CgVal from = p.ix[axis], last = cg_addi(c, kg_size(q->k, v, axis), -1),
+	      first = cg_min(c, block_of(q, from), last);
 	p.lanes = 1;
 	p.ix[axis] = first;
 	CgVal a = cg_splat(c, kg_elem(q->k, v, &p), lanes);
@@ -44,11 +45,12 @@ static CgVal spread(const Quant *q, const WqValue *v, int axis)
 	return a;
 }
 
-/* The parameter of the element at hand, of which there is one for each place along the axis; or one alone, which only running tells. */
+/* The parameter of the element at hand, of which there is one for each place along the axis; or one alone, which only
+ * running tells. */
 static CgVal per_axis(const Quant *q, const WqValue *v, int axis)
 {
 	Cg *c = q->c;
-	CgAt p = {.rank = 1, .lanes = 1};
+	CgAt p = { .rank = 1, .lanes = 1 };
 	int lanes = q->at->lanes > 1 && q->at->axis == axis ? q->at->lanes : 1;
 	WqDim have = v->type.dim[0];
 	p.ix[0] = q->at->ix[axis];
@@ -65,7 +67,8 @@ static CgVal per_axis(const Quant *q, const WqValue *v, int axis)
 	return out;
 }
 
-/* The element of operand i (a scale or a zero point) that belongs to the element at hand, in register form; NULL: there is none. */
+/* The element of operand i (a scale or a zero point) that belongs to the element at hand, in register form; NULL: there
+ * is none. */
 static CgVal param(const Quant *q, int i)
 {
 	const WqValue *v = i < q->n->n_in ? q->n->in[i] : NULL;
@@ -73,7 +76,7 @@ static CgVal param(const Quant *q, int i)
 		return NULL;
 	if (v->type.rank == 1 && v->type.dim[0] == 0) /* nor is there anything to be scaled, or it is the zero point */
 		return cg_zero(q->c, cg_t(kg_reg(v->type.dtype), 1));
-	CgAt p = {.rank = v->type.rank, .lanes = 1};
+	CgAt p = { .rank = v->type.rank, .lanes = 1 };
 	if (one_element(v)) {
 		for (int j = 0; j < p.rank; j++)
 			p.ix[j] = cg_idx(q->c, 0);
@@ -134,8 +137,8 @@ static CgVal quantize_wide(const Quant *q, WqDtype to)
 	return as(q, to, WQ_F64, cg_select(c, nan, z, r));
 }
 
-/* v to an integer of up to 16 bits with a whole zero point. Limits are whole too, so clipping comes first; then the sum with
- * 1.5 * 2^23 has the number, rounded half to even, in its low bits. */
+/* v to an integer of up to 16 bits with a whole zero point. Limits are whole too, so clipping comes first; then the sum
+ * with 1.5 * 2^23 has the number, rounded half to even, in its low bits. */
 static CgVal round_clip(const Quant *q, WqDtype to, CgVal v, CgVal z)
 {
 	Cg *c = q->c;
@@ -163,13 +166,14 @@ static CgVal round_clip_f(const Quant *q, WqDtype to, CgVal v, CgVal z)
 	range(to, &low, &high);
 	CgVal r = cg_rint(c, v), zero = cg_zero(c, cg_type(c, r));
 	r = cg_select(c, cg_cmp(c, CG_UNO, r, r), zero, r);
-	CgVal least = cg_sub(c, cg_float(c, cg_type(c, z), low), z), most = cg_sub(c, cg_float(c, cg_type(c, z), high), z);
+	CgVal least = cg_sub(c, cg_float(c, cg_type(c, z), low), z),
+	      most = cg_sub(c, cg_float(c, cg_type(c, z), high), z);
 	return as(q, to, WQ_F32, cg_add(c, cg_min(c, cg_max(c, r, least), most), z));
 }
 
 static CgVal quantize(Kg *k, const WqNode *n, int result, const CgAt *at)
 {
-	Quant q = {k, kg_cg(k), n, at};
+	Quant q = { k, kg_cg(k), n, at };
 	Cg *c = q.c;
 	WqDtype to = n->out[result]->type.dtype, zt = n->n_in > 2 && n->in[2] ? n->in[2]->type.dtype : WQ_UNDEF;
 	if (is_wide(to))
@@ -192,7 +196,10 @@ static CgVal quantize(Kg *k, const WqNode *n, int result, const CgAt *at)
 
 static const char *refuse_type(WqDtype t)
 {
-	return t == WQ_STR ? "strings" : t == WQ_C64 || t == WQ_C128 ? "complex numbers" : t == WQ_BOOL ? "booleans" : NULL;
+	return t == WQ_STR                   ? "strings"
+	       : t == WQ_C64 || t == WQ_C128 ? "complex numbers"
+	       : t == WQ_BOOL                ? "booleans"
+					     : NULL;
 }
 
 static const char *refuse(const WqTarget *t, const WqNode *n)
@@ -207,13 +214,13 @@ static const char *refuse(const WqTarget *t, const WqNode *n)
 	return refuse_type(to);
 }
 
-const WqEmit emit_quantize = {.at = quantize, .at_lanes = true, .pointwise = true, .refuse = refuse};
+const WqEmit emit_quantize = { .at = quantize, .at_lanes = true, .pointwise = true, .refuse = refuse };
 
 /* ---- DequantizeLinear ------------------------------------------------------------------------------ */
 
 static CgVal dequantize(Kg *k, const WqNode *n, int result, const CgAt *at)
 {
-	Quant q = {k, kg_cg(k), n, at};
+	Quant q = { k, kg_cg(k), n, at };
 	Cg *c = q.c;
 	WqDtype work = is_wide(type_of(&q, 0)) ? WQ_F64 : WQ_F32;
 	CgVal x = as(&q, work, type_of(&q, 0), kg_elem(k, n->in[0], at));
@@ -223,4 +230,4 @@ static CgVal dequantize(Kg *k, const WqNode *n, int result, const CgAt *at)
 	return as(&q, n->out[result]->type.dtype, work, cg_mul(c, x, s));
 }
 
-const WqEmit emit_dequantize = {.at = dequantize, .at_lanes = true, .pointwise = true, .refuse = refuse};
+const WqEmit emit_dequantize = { .at = dequantize, .at_lanes = true, .pointwise = true, .refuse = refuse };

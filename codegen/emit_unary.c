@@ -58,26 +58,33 @@ static CgVal swish(Cg *c, CgVal x, double alpha)
 static CgVal unary(Kg *k, const WqNode *n, CgVal *in)
 {
 	static CgVal (*const fn[WQ_NUM_OPS])(Cg *, CgVal) = {
-		[OP_Neg] = cg_neg, [OP_Floor] = cg_floor, [OP_Ceil] = cg_ceil, [OP_Round] = cg_rint, [OP_Sqrt] = cg_sqrt,
-		[OP_Exp] = cg_exp, [OP_Log] = cg_log, [OP_Sin] = cg_sin, [OP_Cos] = cg_cos, [OP_Tan] = cg_tan,
-		[OP_Asin] = cg_asin, [OP_Acos] = cg_acos, [OP_Atan] = cg_atan, [OP_Sinh] = cg_sinh, [OP_Cosh] = cg_cosh,
-		[OP_Tanh] = cg_tanh, [OP_Asinh] = cg_asinh, [OP_Acosh] = cg_acosh, [OP_Atanh] = cg_atanh, [OP_Erf] = cg_erf,
-		[OP_Sigmoid] = cg_sigmoid, [OP_Not] = cg_not, [OP_BitwiseNot] = cg_not,
+		[OP_Neg] = cg_neg,         [OP_Floor] = cg_floor, [OP_Ceil] = cg_ceil,      [OP_Round] = cg_rint,
+		[OP_Sqrt] = cg_sqrt,       [OP_Exp] = cg_exp,     [OP_Log] = cg_log,        [OP_Sin] = cg_sin,
+		[OP_Cos] = cg_cos,         [OP_Tan] = cg_tan,     [OP_Asin] = cg_asin,      [OP_Acos] = cg_acos,
+		[OP_Atan] = cg_atan,       [OP_Sinh] = cg_sinh,   [OP_Cosh] = cg_cosh,      [OP_Tanh] = cg_tanh,
+		[OP_Asinh] = cg_asinh,     [OP_Acosh] = cg_acosh, [OP_Atanh] = cg_atanh,    [OP_Erf] = cg_erf,
+		[OP_Sigmoid] = cg_sigmoid, [OP_Not] = cg_not,     [OP_BitwiseNot] = cg_not,
 	};
 	Cg *c = kg_cg(k);
 	CgVal x = in[0];
 	bool is_unsigned = wq_dtype(n->in[0]->type.dtype)->cls == 'U';
 	switch (n->op) {
-	case OP_Abs: return is_unsigned ? x : cg_abs(c, x);
-	case OP_Sign: return sign(c, x, is_unsigned);
-	case OP_Relu: return relu(c, x, is_unsigned);
-	case OP_Gelu: return strcmp(wq_attr_s(n, "approximate"), "tanh") ? gelu(c, x) : gelu_tanh(c, x);
-	case OP_Swish: return swish(c, x, wq_attr_f(n, "alpha"));
-	default: return fn[n->op](c, x);
+	case OP_Abs:
+		return is_unsigned ? x : cg_abs(c, x);
+	case OP_Sign:
+		return sign(c, x, is_unsigned);
+	case OP_Relu:
+		return relu(c, x, is_unsigned);
+	case OP_Gelu:
+		return strcmp(wq_attr_s(n, "approximate"), "tanh") ? gelu(c, x) : gelu_tanh(c, x);
+	case OP_Swish:
+		return swish(c, x, wq_attr_f(n, "alpha"));
+	default:
+		return fn[n->op](c, x);
 	}
 }
 
-const WqEmit emit_unary = {.ew = unary};
+const WqEmit emit_unary = { .ew = unary };
 
 /* ---- IsNaN, IsInf ------------------------------------------------------------------------------ */
 
@@ -94,4 +101,4 @@ static CgVal test(Kg *k, const WqNode *n, CgVal *in)
 	return yes;
 }
 
-const WqEmit emit_test = {.ew = test};
+const WqEmit emit_test = { .ew = test };

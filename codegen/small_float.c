@@ -1,7 +1,7 @@
 /* small_float.c: the codes of 8- and 4-bit floats to f32 and back, as integer arithmetic on the bits.
  *
- * A format with M mantissa bits and bias B has the code s|e|m. Shifted to f32's place its exponent is 127-B too small; where e is 0,
- * the number is what m adds to the least normal one.
+ * A format with M mantissa bits and bias B has the code s|e|m. Shifted to f32's place its exponent is 127-B too small;
+ * where e is 0, the number is what m adds to the least normal one.
  */
 #include "codegen/kernel.h"
 
@@ -16,22 +16,30 @@ enum { F32_INF = 0x7f800000, QUIET = 0x400000 };
 
 static const Small *small_of(WqDtype t)
 {
-	static const Small e4m3fn = {3, 7, 0x80, 0x7e, 0x7f, 0x7f, false}, e4m3fnuz = {3, 8, 0x80, 0x7f, 0x80, 0x80, true};
-	static const Small e5m2 = {2, 15, 0x80, 0x7b, 0x7c, 0x7e, false}, e5m2fnuz = {2, 16, 0x80, 0x7f, 0x80, 0x80, true};
-	static const Small e2m1 = {1, 1, 0x08, 0x07, 0x07, 0x08, false};
+	static const Small e4m3fn = { 3, 7, 0x80, 0x7e, 0x7f, 0x7f, false },
+			   e4m3fnuz = { 3, 8, 0x80, 0x7f, 0x80, 0x80, true };
+	static const Small e5m2 = { 2, 15, 0x80, 0x7b, 0x7c, 0x7e, false },
+			   e5m2fnuz = { 2, 16, 0x80, 0x7f, 0x80, 0x80, true };
+	static const Small e2m1 = { 1, 1, 0x08, 0x07, 0x07, 0x08, false };
 	switch (t) {
-	case WQ_F8E4M3FN: return &e4m3fn;
-	case WQ_F8E4M3FNUZ: return &e4m3fnuz;
-	case WQ_F8E5M2: return &e5m2;
-	case WQ_F8E5M2FNUZ: return &e5m2fnuz;
-	case WQ_F4E2M1: return &e2m1;
-	default: WQ_BUG("%d is no small float", (int)t);
+	case WQ_F8E4M3FN:
+		return &e4m3fn;
+	case WQ_F8E4M3FNUZ:
+		return &e4m3fnuz;
+	case WQ_F8E5M2:
+		return &e5m2;
+	case WQ_F8E5M2FNUZ:
+		return &e5m2fnuz;
+	case WQ_F4E2M1:
+		return &e2m1;
+	default:
+		WQ_BUG("%d is no small float", (int)t);
 	}
 }
 
 /* Integer helpers with a constant beside a value of i32 lanes. */
 static CgVal num(Cg *c, CgVal x, int64_t v) { return cg_int(c, cg_type(c, x), v); }
-static CgVal and(Cg *c, CgVal x, int64_t v) { return cg_and(c, x, num(c, x, v)); }
+static CgVal and (Cg * c, CgVal x, int64_t v) { return cg_and(c, x, num(c, x, v)); }
 static CgVal shl(Cg *c, CgVal x, int by) { return cg_shl(c, x, num(c, x, by)); }
 static CgVal shr(Cg *c, CgVal x, int by) { return cg_lshr(c, x, num(c, x, by)); }
 static CgVal is(Cg *c, CgCmp op, CgVal x, int64_t v) { return cg_cmp(c, op, x, num(c, x, v)); }
@@ -53,11 +61,13 @@ CgVal kg_small_to_f32(Kg *k, WqDtype t, CgVal code)
 	if (t == WQ_F8E8M0)
 		return e8m0_to_f32(c, code);
 	const Small *s = small_of(t);
-	CgVal a = and(c, code, s->sign - 1), sign = cg_and(c, shl(c, code, s->sign == 8 ? 28 : 24), num(c, code, INT32_MIN));
+	CgVal a = and(c, code, s->sign - 1),
+	      sign = cg_and(c, shl(c, code, s->sign == 8 ? 28 : 24), num(c, code, INT32_MIN));
 	/* No f32 below its normal range arises: vector units of Arm (32 bits, MVE) take those for 0. */
 	CgVal u = shl(c, a, 23 - s->mant), least = num(c, u, (int64_t)(128 - s->bias) << 23);
 	CgVal tiny = bits_of(c, cg_sub(c, float_of(c, cg_add(c, u, least)), float_of(c, least)));
-	CgVal f = cg_select(c, is(c, CG_ULT, u, 1 << 23), tiny, cg_add(c, u, num(c, u, (int64_t)(127 - s->bias) << 23)));
+	CgVal f =
+		cg_select(c, is(c, CG_ULT, u, 1 << 23), tiny, cg_add(c, u, num(c, u, (int64_t)(127 - s->bias) << 23)));
 	if (s->unsigned_zero)
 		f = pick(c, is(c, CG_EQ, code, s->nan), F32_INF | QUIET, f);
 	else if (s->max < s->sign - 1)
@@ -72,7 +82,8 @@ static CgVal f32_to_e8m0(Cg *c, CgVal v, bool saturate, char round)
 	CgVal u = and(c, bits_of(c, v), INT32_MAX), code = shr(c, u, 23), m = and(c, u, 0x7fffff);
 	if (round != 'd') { /* of numbers below 2^-126 the highest bit of m is the 1 before the point */
 		CgVal tiny = is(c, CG_EQ, code, 0);
-		CgVal least = cg_select(c, tiny, num(c, u, round == 'u' ? 0x400001 : 0x600000), num(c, u, round == 'u' ? 1 : 0x400000));
+		CgVal least = cg_select(c, tiny, num(c, u, round == 'u' ? 0x400001 : 0x600000),
+					num(c, u, round == 'u' ? 1 : 0x400000));
 		code = cg_add(c, code, cg_resize(c, cg_cmp(c, CG_UGE, m, least), CG_I32, false));
 	}
 	int64_t over = saturate ? 0xfe : 0xff;

@@ -1,5 +1,5 @@
-/* The math functions of cg.h, run in this process: the worst error in units of the last place, on vectors of several lanes, with and without
- * a fused multiply-add. f32 is compared with libm's f64, f64 with libm's long double.
+/* The math functions of cg.h, run in this process: the worst error in units of the last place, on vectors of several
+ * lanes, with and without a fused multiply-add. f32 is compared with libm's f64, f64 with libm's long double.
  *
  *   math_test            every 4099th float, and samples
  *   math_test sweep      every float (minutes): our own f64 functions, which the other run checks, are the reference
@@ -24,10 +24,27 @@ static double tail(double x) { return 0.5 * erfc(x * M_SQRT1_2); }
 static long double taill(long double x) { return 0.5L * erfcl(x * 0.707106781186547524400844362104849039L); }
 
 static const Fn fns[] = {
-#define FN(name) {#name, cg_##name, name, name##l, {2, 3}}
-	FN(exp), FN(log), FN(sin), FN(cos), FN(tan), FN(asin), FN(acos), FN(atan), FN(sinh), FN(cosh),
-	FN(tanh), FN(asinh), FN(acosh), FN(atanh), FN(erf), FN(sigmoid),
-	{"normal_tail", cg_normal_tail, tail, taill, {5, 5}},
+#define FN(name)                                          \
+	{                                                 \
+#name, cg_##name, name, name##l, { 2, 3 } \
+	}
+	FN(exp),
+	FN(log),
+	FN(sin),
+	FN(cos),
+	FN(tan),
+	FN(asin),
+	FN(acos),
+	FN(atan),
+	FN(sinh),
+	FN(cosh),
+	FN(tanh),
+	FN(asinh),
+	FN(acosh),
+	FN(atanh),
+	FN(erf),
+	FN(sigmoid),
+	{ "normal_tail", cg_normal_tail, tail, taill, { 5, 5 } },
 };
 enum { N_FNS = (int)(sizeof fns / sizeof fns[0]), BLOCK = 4096 };
 
@@ -38,7 +55,8 @@ typedef void Loop(const void *x, void *y, int64_t n);
 static void emit_loop(Cg *c, const char *name, CgType t, CgVal (*emit)(Cg *, CgVal))
 {
 	CgFn f;
-	cg_fn_begin(c, &f, name, cg_t(CG_VOID, 1), 3, (CgType[]){{CG_PTR, 1}, {CG_PTR, 1}, {cg_index(c), 1}}, 3, 1, CG_EXPORT);
+	cg_fn_begin(c, &f, name, cg_t(CG_VOID, 1), 3, (CgType[]){ { CG_PTR, 1 }, { CG_PTR, 1 }, { cg_index(c), 1 } }, 3,
+		    1, CG_EXPORT);
 	CgVal i = cg_for(c, cg_idx(c, 0), f.param[2], t.lanes);
 	cg_store(c, emit(c, cg_load(c, t, cg_at(c, t.kind, f.param[0], i), 0)), cg_at(c, t.kind, f.param[1], i), 0);
 	cg_end(c);
@@ -50,7 +68,7 @@ static WqProgram *program(WqArena *a, const char *attrs)
 {
 	WqProgram *p = WQ_NEW(a, WqProgram);
 	p->a = a;
-	p->o = (WqCodeOptions){.target = wq_target("native", NULL, attrs, a), .level = 2};
+	p->o = (WqCodeOptions){ .target = wq_target("native", NULL, attrs, a), .level = 2 };
 	p->cg = cg_new(p->o.target, "math", a);
 	return p;
 }
@@ -102,7 +120,7 @@ typedef struct Worst {
 static void note(Worst *w, double error, double at)
 {
 	if (error > w->error)
-		*w = (Worst){error, at};
+		*w = (Worst){ error, at };
 }
 
 static bool outside(const Fn *f, double x) { return f->emit == cg_normal_tail && !(x >= 0); }
@@ -125,8 +143,10 @@ static uint32_t bits_of(float f)
 
 static int specials(float *x)
 {
-	static const float near[] = {0, 0x1p-149f, 0x1p-126f, 0x1p-12f, 0.41421357f, 0.5f, 0.625f, 0.70710677f, 1, 1.4142135f, 1.5707964f,
-		2.4142135f, 3.1415927f, 14.5f, 88.72284f, 89.41599f, 103.97208f, 8192, 0x1p40f, 0x1.fffffep127f, INFINITY, NAN};
+	static const float near[] = { 0,          0x1p-149f,       0x1p-126f, 0x1p-12f,   0.41421357f, 0.5f,
+				      0.625f,     0.70710677f,     1,         1.4142135f, 1.5707964f,  2.4142135f,
+				      3.1415927f, 14.5f,           88.72284f, 89.41599f,  103.97208f,  8192,
+				      0x1p40f,    0x1.fffffep127f, INFINITY,  NAN };
 	int n = 0;
 	for (int i = 0; i < WQ_COUNTOF(near); i++)
 		for (int d = -20; d <= 20; d++)
@@ -147,7 +167,7 @@ static void sweep_block(const Fn *f, Loop *loop, const float *x, int n, Worst *w
 static Worst sweep_f32(const Fn *f, Loop *loop, uint32_t step)
 {
 	static float x[BLOCK];
-	Worst w = {0};
+	Worst w = { 0 };
 	int n = specials(x);
 	sweep_block(f, loop, x, n & ~15, &w);
 	for (uint64_t u = 1; u < UINT64_C(1) << 32; u += (uint64_t)BLOCK * step) {
@@ -158,7 +178,10 @@ static Worst sweep_f32(const Fn *f, Loop *loop, uint32_t step)
 	return w;
 }
 
-static const struct Config { const char *attrs; int lanes; } configs[] = {{"", 16}, {"", 1}, {"-fma", 4}, {"-fma", 16}};
+static const struct Config {
+	const char *attrs;
+	int lanes;
+} configs[] = { { "", 16 }, { "", 1 }, { "-fma", 4 }, { "-fma", 16 } };
 
 TEST(f32)
 {
@@ -175,8 +198,8 @@ TEST(f32)
 		printf("%-12s f32", fns[i].name);
 		for (int k = 0; k < WQ_COUNTOF(configs); k++) {
 			printf("  %.3f at %.9g", worst[i][k].error, worst[i][k].at);
-			CHECK_MSG(worst[i][k].error <= fns[i].most[0], "%s of %.9g (lanes %d, %s): %.3f ulp", fns[i].name, worst[i][k].at,
-				  configs[k].lanes, configs[k].attrs, worst[i][k].error);
+			CHECK_MSG(worst[i][k].error <= fns[i].most[0], "%s of %.9g (lanes %d, %s): %.3f ulp",
+				  fns[i].name, worst[i][k].at, configs[k].lanes, configs[k].attrs, worst[i][k].error);
 		}
 		printf("\n");
 	}
@@ -215,7 +238,7 @@ static void every_float(const Fn *f, Loop *f32, Loop *f64, Worst *w)
 
 static void sweep(const char *only)
 {
-	static const char *attrs[] = {"", "-fma"};
+	static const char *attrs[] = { "", "-fma" };
 	for (int k = 0; k < 2; k++) {
 		WqArena *a = wq_arena_new();
 		Loop *f32[N_FNS], *f64[N_FNS];
@@ -224,7 +247,7 @@ static void sweep(const char *only)
 		for (int i = 0; i < N_FNS; i++) {
 			if (only && strcmp(only, fns[i].name) != 0)
 				continue;
-			Worst w = {0};
+			Worst w = { 0 };
 			every_float(&fns[i], f32[i], f64[i], &w);
 			printf("%-12s %-5s %.4f at %.9g\n", fns[i].name, attrs[k], w.error, w.at);
 			fflush(stdout);
@@ -256,10 +279,14 @@ static double sample(int i)
 {
 	uint64_t u = rng();
 	switch (i % 4) {
-	case 0: return double_of(u);
-	case 1: return double_of((u & UINT64_C(0x800fffffffffffff)) | (UINT64_C(1023 - 6) + rng() % 16) << 52);
-	case 2: return ((double)(u >> 11) * 0x1p-53 - 0.5) * 4;
-	default: return ((double)(u >> 11) * 0x1p-53 - 0.5) * 1600;
+	case 0:
+		return double_of(u);
+	case 1:
+		return double_of((u & UINT64_C(0x800fffffffffffff)) | (UINT64_C(1023 - 6) + rng() % 16) << 52);
+	case 2:
+		return ((double)(u >> 11) * 0x1p-53 - 0.5) * 4;
+	default:
+		return ((double)(u >> 11) * 0x1p-53 - 0.5) * 1600;
 	}
 }
 
@@ -270,11 +297,20 @@ static void f64_config(const char *attrs, int lanes)
 	static double x[BLOCK], y[BLOCK];
 	build(a, attrs, cg_t(CG_F64, lanes), loop);
 	for (int i = 0; i < N_FNS; i++) {
-		Worst w = {0};
+		Worst w = { 0 };
 		for (int block = 0; block < 64; block++) {
 			for (int j = 0; j < BLOCK; j++)
 				x[j] = sample(j);
-			static const double special[] = {0, -0.0, 1, -1, INFINITY, -INFINITY, NAN, 0x1p-1074, 0x1.fffffffffffffp1023, 6381956970095103 * 0x1p797};
+			static const double special[] = { 0,
+							  -0.0,
+							  1,
+							  -1,
+							  INFINITY,
+							  -INFINITY,
+							  NAN,
+							  0x1p-1074,
+							  0x1.fffffffffffffp1023,
+							  6381956970095103 * 0x1p797 };
 			memcpy(x, special, sizeof special);
 			loop[i](x, y, BLOCK);
 			for (int j = 0; j < BLOCK; j++)
@@ -282,7 +318,8 @@ static void f64_config(const char *attrs, int lanes)
 					note(&w, f64_error(y[j], fns[i].ext((long double)x[j])), x[j]);
 		}
 		printf("%-12s f64 %-5s %.3f at %.17g\n", fns[i].name, attrs, w.error, w.at);
-		CHECK_MSG(w.error <= fns[i].most[1], "%s of %.17g (f64 %s): %.3f ulp", fns[i].name, w.at, attrs, w.error);
+		CHECK_MSG(w.error <= fns[i].most[1], "%s of %.17g (f64 %s): %.3f ulp", fns[i].name, w.at, attrs,
+			  w.error);
 	}
 	wq_arena_free(a);
 }
@@ -302,8 +339,8 @@ static Loop2 *build2(WqArena *a, const char *attrs, CgType t, CgVal (*emit)(Cg *
 	WqProgram *p = program(a, attrs);
 	Cg *c = p->cg;
 	CgFn f;
-	CgType ptr = {CG_PTR, 1};
-	cg_fn_begin(c, &f, "f", cg_t(CG_VOID, 1), 4, (CgType[]){ptr, ptr, ptr, {cg_index(c), 1}}, 7, 3, CG_EXPORT);
+	CgType ptr = { CG_PTR, 1 };
+	cg_fn_begin(c, &f, "f", cg_t(CG_VOID, 1), 4, (CgType[]){ ptr, ptr, ptr, { cg_index(c), 1 } }, 7, 3, CG_EXPORT);
 	CgVal i = cg_for(c, cg_idx(c, 0), f.param[3], t.lanes), v[2];
 	for (int k = 0; k < 2; k++)
 		v[k] = cg_load(c, t, cg_at(c, t.kind, f.param[k], i), 0);
@@ -316,7 +353,9 @@ static Loop2 *build2(WqArena *a, const char *attrs, CgType t, CgVal (*emit)(Cg *
 
 static float sample_f32(int i)
 {
-	static const float special[] = {0, -0.0f, 1, -1, 2, 3, -3, 0.5f, -0.5f, INFINITY, -INFINITY, NAN, 0x1p-149f, 0x1p24f, 0x1.000002p24f};
+	static const float special[] = { 0,         -0.0f, 1,         -1,      2,
+					 3,         -3,    0.5f,      -0.5f,   INFINITY,
+					 -INFINITY, NAN,   0x1p-149f, 0x1p24f, 0x1.000002p24f };
 	uint64_t r = rng();
 	if (r % 8 == 0)
 		return special[rng() % (sizeof special / sizeof *special)];
@@ -331,8 +370,9 @@ static double sample_base(int i) { return i & 1 ? 1 + (double)(int64_t)rng() * 0
 static void pow_config(const char *attrs, int lanes)
 {
 	WqArena *a = wq_arena_new();
-	Loop2 *f32 = build2(a, attrs, cg_t(CG_F32, lanes), cg_pow), *f64 = build2(a, attrs, cg_t(CG_F64, lanes), cg_pow);
-	Worst w[2] = {{0}};
+	Loop2 *f32 = build2(a, attrs, cg_t(CG_F32, lanes), cg_pow),
+	      *f64 = build2(a, attrs, cg_t(CG_F64, lanes), cg_pow);
+	Worst w[2] = { { 0 } };
 	static float x[BLOCK], y[BLOCK], z[BLOCK];
 	static double dx[BLOCK], dy[BLOCK], dz[BLOCK];
 	for (int block = 0; block < 128; block++) {
@@ -379,7 +419,8 @@ TEST(remainder)
 		f64(dx, dy, dz, BLOCK);
 		for (int i = 0; i < BLOCK; i++) {
 			CHECK_MSG(f32_error(z[i], fmodf(x[i], y[i])) == 0, "fmod(%.9g, %.9g) = %.9g", x[i], y[i], z[i]);
-			CHECK_MSG(f64_error(dz[i], fmod(dx[i], dy[i])) == 0, "fmod(%.17g, %.17g) = %.17g", dx[i], dy[i], dz[i]);
+			CHECK_MSG(f64_error(dz[i], fmod(dx[i], dy[i])) == 0, "fmod(%.17g, %.17g) = %.17g", dx[i], dy[i],
+				  dz[i]);
 		}
 	}
 	wq_arena_free(a);
@@ -399,10 +440,11 @@ static bool names(const char *object, size_t n, const char *name)
 
 TEST(no_libm)
 {
-	static const char *const targets[] = {"x86_64", "aarch64", "armv7", "cortex-m0", "cortex-m4", "cortex-m7", "cortex-m55", "riscv64",
-		"riscv32"};
-	static const char *const libm[] = {"exp", "log", "sin", "cos", "tan", "pow", "fmod", "fma", "sqrt", "floor", "trunc", "rint",
-		"nearbyint", "roundeven", "copysign", "fabs", "ldexp"};
+	static const char *const targets[] = { "x86_64",    "aarch64",    "armv7",   "cortex-m0", "cortex-m4",
+					       "cortex-m7", "cortex-m55", "riscv64", "riscv32" };
+	static const char *const libm[] = { "exp",       "log",       "sin",      "cos",   "tan",   "pow",
+					    "fmod",      "fma",       "sqrt",     "floor", "trunc", "rint",
+					    "nearbyint", "roundeven", "copysign", "fabs",  "ldexp" };
 	for (int i = 0; i < WQ_COUNTOF(targets); i++) {
 		WqArena *a = wq_arena_new();
 		Cg *c = cg_new(wq_target(targets[i], NULL, NULL, a), "math", a);
@@ -415,7 +457,8 @@ TEST(no_libm)
 		const char *object = cg_emit(c, CG_OBJECT, &n);
 		for (int k = 0; k < WQ_COUNTOF(libm); k++) {
 			CHECK_MSG(!names(object, n, libm[k]), "%s calls %s", targets[i], libm[k]);
-			CHECK_MSG(!names(object, n, wq_sprintf(a, "%sf", libm[k])), "%s calls %sf", targets[i], libm[k]);
+			CHECK_MSG(!names(object, n, wq_sprintf(a, "%sf", libm[k])), "%s calls %sf", targets[i],
+				  libm[k]);
 		}
 		wq_arena_free(a);
 	}
@@ -429,7 +472,8 @@ int main(int argc, char **argv)
 		sweep(argc > 2 ? argv[2] : NULL);
 		return test_failed != 0;
 	}
-	TEST_RUN(f32) TEST_RUN(f64) TEST_RUN(power) TEST_RUN(remainder) TEST_RUN(no_libm)
-	printf("%d passed, %d failed\n", ran - failed, failed);
+	TEST_RUN(f32)
+	TEST_RUN(f64) TEST_RUN(power) TEST_RUN(remainder) TEST_RUN(no_libm)
+		printf("%d passed, %d failed\n", ran - failed, failed);
 	return failed != 0;
 }
