@@ -56,7 +56,7 @@ CgVal math_root_rest(Cg *c, CgVal x, CgVal root, CgVal l);
 CgVal math_exp(Cg *c, CgVal x, CgVal l, int halvings);
 /* x = m 2^k, m between the roots of 1/2 and 2; x > 0, subnormal or not. k is a float. */
 void math_split(Cg *c, CgVal x, CgVal *m, CgVal *k);
-CgVal math_log(Cg *c, CgVal x, CgVal l, CgVal k); /* log((x + l) 2^k); l and k may be NULL */
+CgVal math_log(Cg *c, CgVal x, CgVal l, CgVal add); /* log((x + l) 2^add); l and add may be NULL */
 /* A function of the module, for what is too long to be repeated: fn is its body. */
 CgVal math_shared(Cg *c, const char *name, CgVal x, CgVal y, void (*fn)(Cg *c, CgFn *f));
 /* fn: a shared function with the body name_of. */

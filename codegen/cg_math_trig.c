@@ -119,7 +119,7 @@ static Turn reduce_far(Cg *c, CgVal a)
 	CgVal u = math_to_bits(c, a), m[2], v[6], p[6];
 	CgVal e = cg_resize(c, cg_lshr(c, u, math_int(c, u, mant)), CG_I32, false);
 	CgVal at = cg_addi(c, e, 64 - 2 - math_bias(c, a) - mant), zero = math_int(c, at, 0);
-	int64_t most = (WQ_COUNTOF(two_over_pi) - n - 1) * 32;
+	int64_t most = (int64_t)(WQ_COUNTOF(two_over_pi) - n - 1) * 32;
 	window(c, cg_min(c, cg_max(c, at, zero), math_int(c, at, most)), n, v);
 	CgVal digits =
 		cg_or(c, cg_and(c, u, math_int(c, u, (INT64_C(1) << mant) - 1)), math_int(c, u, INT64_C(1) << mant));

@@ -80,7 +80,7 @@ static CgVal modulo(Cg *c, const WqNode *n, CgVal a, CgVal b, bool uns)
 static CgVal shift(Cg *c, CgVal a, CgVal b, bool left)
 {
 	CgType t = cg_type(c, b);
-	CgVal fits = cg_cmp(c, CG_ULT, b, cg_int(c, t, cg_kind_bytes(c, t.kind) * 8));
+	CgVal fits = cg_cmp(c, CG_ULT, b, cg_int(c, t, (int64_t)cg_kind_bytes(c, t.kind) * 8));
 	CgVal by = cg_select(c, fits, b, cg_zero(c, t));
 	CgVal r = left ? cg_shl(c, a, by) : cg_lshr(c, a, by);
 	return cg_select(c, fits, r, zero_of(c, r));

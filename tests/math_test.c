@@ -385,7 +385,7 @@ static void pow_config(const char *attrs, int lanes)
 		f32(x, y, z, BLOCK);
 		f64(dx, dy, dz, BLOCK);
 		for (int i = 0; i < BLOCK; i++) {
-			double error = f32_error(z[i], pow(x[i], y[i])), wide = f64_error(dz[i], powl(dx[i], dy[i]));
+			double error = f32_error(z[i], pow((double)x[i], (double)y[i])), wide = f64_error(dz[i], powl(dx[i], dy[i]));
 			CHECK_MSG(error <= 2, "pow(%.9g, %.9g) = %.9g: %.3f ulp", x[i], y[i], z[i], error);
 			CHECK_MSG(wide <= 3, "pow(%.17g, %.17g) = %.17g: %.3f ulp", dx[i], dy[i], dz[i], wide);
 			note(&w[0], error, x[i]);
