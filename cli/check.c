@@ -254,7 +254,7 @@ static void run_compiled(const Check *k, WqModule *m, WqRt *const *in, WqRt **ou
 	WqArena *a = k->c.arena;
 	bound_by_data(m, in);
 	int threads = k->c.threads > 1 ? k->c.threads : 1;
-	WqCodeOptions o = { .target = k->target, .level = 2, .threads = k->cross ? 1 : threads };
+	WqCodeOptions o = { .target = k->target, .level = 2, .threads = k->cross ? 1 : threads, .weights_inside = k->cross };
 	WqProgram *p = wq_program_new(m, &o, a);
 	ApiCall *c = api_call_new(m, in, a);
 	int code = k->cross ? cross_call_program(k->cross, c, p, k->folder, a) : api_call_jit(c, wq_jit_new(p), threads);

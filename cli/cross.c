@@ -2,6 +2,7 @@
  * the runtime by lld into a program without a C library, which reads in.bin and writes out.bin (tests/cross/runner.c tells their layout).
  */
 #include "cli/cross.h"
+#include "codegen/object_file.h"
 
 #include "wqrt.h"
 
@@ -433,11 +434,11 @@ int cross_call(const Cross *x, const ApiCall *c, const char *object, const WqPro
 
 int cross_call_program(const Cross *x, const ApiCall *c, WqProgram *p, const char *name, WqArena *a)
 {
-	size_t n;
-	cg_optimize(p->cg, p->o.level, p->o.size);
-	const void *object = cg_emit(p->cg, CG_OBJECT, &n);
+	WqObject object = wq_program_object(p, "model.o");
 	char *path = wq_sprintf(a, "%s/%s%ld.o", x->dir, name, (long)getpid());
-	put_file(path, object, n);
+	WqFileOut *f = wq_file_create(a, path);
+	wq_object_write(&object, wq_file_sink, f, a);
+	wq_file_commit(f);
 	int code = cross_call(x, c, path, p->o.weights_inside ? NULL : p, name, a);
 	if (!x->keep && unlink(path))
 		wq_fail(WQ_EINPUT, "%s cannot be removed", path);

@@ -43,7 +43,7 @@ struct Cg {
 	char trouble[512]; /* what LLVM's diagnostics complained about first */
 	char *notes;       /* its warnings, a line each: malloc's, since nothing may fail inside LLVM */
 	size_t n_notes;
-	WqMap *frames;     /* cg_stack.c */
+	WqMap *frames;     /* cg_stack.c: by function; made anew by each emission */
 };
 
 LLVMTypeRef cg_llvm_type(Cg *c, CgType t);
@@ -58,6 +58,10 @@ CgVal cg_alloca(Cg *c, LLVMTypeRef type, int64_t n, int align);
 void cg_add_attr(Cg *c, LLVMValueRef fn, unsigned at, const char *name, uint64_t value);
 LLVMTargetMachineRef cg_machine(const WqTarget *t, int level);
 void cg_llvm_init(void);
+/* After emission: what LLVM told of frames; the rest of one that it did not tell, found in the code (cg_stack_riscv.c). */
+void cg_read_frames(Cg *c);
+void cg_grow_frame(Cg *c, const char *fn, int64_t bytes);
+void cg_note_vector_frames(Cg *c, const void *code, size_t n);
 /* Fails if the target lacks what the intrinsic needs: LLVM would abort. (cg_gate.c) */
 void cg_need_intrinsic(const WqTarget *t, const char *name);
 

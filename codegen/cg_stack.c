@@ -9,19 +9,34 @@ typedef struct Frame {
 	int64_t bytes, deepest; /* its own; with what it calls, -1 while being computed, 0 before */
 } Frame;
 
+static Frame *frame_of(Cg *c, const char *fn)
+{
+	Frame *f = wq_map_get(c->frames, fn);
+	if (!f) {
+		f = WQ_NEW(c->a, Frame);
+		wq_map_put(c->frames, fn, f);
+	}
+	return f;
+}
+
+void cg_grow_frame(Cg *c, const char *fn, int64_t bytes) { frame_of(c, fn)->bytes += bytes; }
+
 /* "FILE:LINE: stack frame size (N) exceeds limit (0) in function 'NAME'", a line each. */
-static void read_notes(Cg *c)
+void cg_read_frames(Cg *c)
 {
 	static const char size[] = "stack frame size (", where[] = " in function '";
+	c->frames = wq_map_new(c->a);
 	for (const char *p = c->notes; p && (p = strstr(p, size));) {
 		const char *name = strstr(p, where);
 		WQ_ASSERT(name);
-		Frame *f = WQ_NEW(c->a, Frame);
-		f->bytes = strtoll(p + strlen(size), NULL, 10);
+		int64_t bytes = strtoll(p + strlen(size), NULL, 10);
 		name += strlen(where);
 		p = name + strcspn(name, "'\n");
-		wq_map_put(c->frames, wq_strndup(c->a, name, (size_t)(p - name)), f);
+		cg_grow_frame(c, wq_strndup(c->a, name, (size_t)(p - name)), bytes);
 	}
+	c->n_notes = 0; /* the next emission tells anew */
+	if (c->notes)
+		c->notes[0] = 0;
 }
 
 /* What lies between two frames: a return address, arguments beyond the registers, and what aligns a frame for vectors. */
@@ -64,11 +79,7 @@ static int64_t depth(Cg *c, LLVMValueRef fn)
 {
 	if (LLVMIsDeclaration(fn))
 		return LLVMGetIntrinsicID(fn) ? 0 : runtime_depth(c);
-	Frame *f = wq_map_get(c->frames, LLVMGetValueName(fn));
-	if (!f) { /* no frame at all */
-		f = WQ_NEW(c->a, Frame);
-		wq_map_put(c->frames, LLVMGetValueName(fn), f);
-	}
+	Frame *f = frame_of(c, LLVMGetValueName(fn));
 	WQ_ASSERT(f->deepest >= 0); /* nothing recurses */
 	if (!f->deepest) {
 		f->deepest = -1;
@@ -81,8 +92,7 @@ static int64_t depth(Cg *c, LLVMValueRef fn)
 int64_t cg_stack_bytes(Cg *c)
 {
 	int64_t most = 0;
-	c->frames = wq_map_new(c->a);
-	read_notes(c);
+	WQ_ASSERT(c->frames);
 	for (LLVMValueRef fn = LLVMGetFirstFunction(c->mod); fn; fn = LLVMGetNextFunction(fn)) {
 		int64_t d = LLVMIsDeclaration(fn) ? 0 : depth(c, fn);
 		most = d > most ? d : most;

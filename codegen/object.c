@@ -130,5 +130,8 @@ void *cg_emit(Cg *c, int what, size_t *n)
 	void *copy = wq_alloc(c->a, *n + 1);
 	memcpy(copy, LLVMGetBufferStart(buffer), *n);
 	LLVMDisposeMemoryBuffer(buffer);
+	cg_read_frames(c);
+	if (what == CG_OBJECT && c->t->family == WQ_RISCV && c->t->vector_f32)
+		cg_note_vector_frames(c, copy, *n);
 	return copy;
 }

@@ -16,8 +16,8 @@ typedef struct Field {
 static const Field EH_SHOFF = {{32, 40}, {4, 8}}, EH_SHNUM = {{48, 60}, {2, 2}}, EH_SHSTRNDX = {{50, 62}, {2, 2}};
 static const Field SH_NAME = {{0, 0}, {4, 4}}, SH_TYPE = {{4, 4}, {4, 4}}, SH_FLAGS = {{8, 8}, {4, 8}}, SH_OFFSET = {{16, 24}, {4, 8}},
 		   SH_SIZE = {{20, 32}, {4, 8}}, SH_LINK = {{24, 40}, {4, 4}}, SH_ALIGN = {{32, 48}, {4, 8}};
-static const Field ST_NAME = {{0, 0}, {4, 4}}, ST_SIZE = {{8, 16}, {4, 8}}, ST_INFO = {{12, 4}, {1, 1}}, ST_SHNDX = {{14, 6}, {2, 2}};
-enum { SHT_PROGBITS = 1, SHT_SYMTAB = 2, SHF_ALLOC = 2, STT_OBJECT = 1, MAX_SECTIONS = 0xfe00 };
+static const Field ST_NAME = {{0, 0}, {4, 4}}, ST_VALUE = {{4, 8}, {4, 8}}, ST_SIZE = {{8, 16}, {4, 8}}, ST_INFO = {{12, 4}, {1, 1}}, ST_SHNDX = {{14, 6}, {2, 2}};
+enum { SHT_PROGBITS = 1, SHT_SYMTAB = 2, SHF_ALLOC = 2, STT_OBJECT = 1, STT_FUNC = 2, MAX_SECTIONS = 0xfe00 };
 
 typedef struct Elf {
 	const uint8_t *p;
@@ -91,6 +91,17 @@ void wq_elf_symbols(const WqObject *o, void (*fn)(void *arg, const char *name), 
 		bool defined = get(&e, s, ST_SHNDX) != 0 || (o->blob && !strcmp(name, o->blob->symbol));
 		if (get(&e, s, ST_INFO) >> 4 && defined) /* not local */
 			fn(arg, name);
+	}
+}
+
+void wq_elf_functions(const void *code, size_t n, void (*fn)(void *arg, const char *name, const uint8_t *p, size_t n), void *arg)
+{
+	Elf e = parse(code, n);
+	for (size_t i = 1; i < e.n_symbols; i++) {
+		const uint8_t *s = e.symbols + i * e.symbol;
+		size_t at = get(&e, s, ST_SHNDX);
+		if ((get(&e, s, ST_INFO) & 15) == STT_FUNC && at > 0 && at < e.n_sections)
+			fn(arg, e.names + get(&e, s, ST_NAME), contents(&e, at) + get(&e, s, ST_VALUE), get(&e, s, ST_SIZE));
 	}
 }
 

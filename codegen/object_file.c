@@ -64,8 +64,7 @@ const char *wq_program_text(WqProgram *p, int what)
 	if (!cg_optimized(p->cg))
 		cg_optimize(p->cg, p->o.level, p->o.size);
 	const char *text = cg_emit(p->cg, what, &n);
-	if (what == CG_LLVM) /* frames are known once there is code */
-		cg_emit(p->cg, CG_ASSEMBLY, &n);
+	cg_emit(p->cg, CG_OBJECT, &n); /* for its frames */
 	p->stack_bytes = cg_stack_bytes(p->cg);
 	return tell_stack_in_text(p, text, p->a);
 }

@@ -44,6 +44,8 @@ bool wq_is_wasm(const void *code, size_t n);
 int64_t wq_elf_bytes(const WqObject *o, WqArena *a);
 void wq_elf_write(const WqObject *o, WqSink *sink, void *arg, WqArena *a);
 void wq_elf_symbols(const WqObject *o, void (*fn)(void *arg, const char *name), void *arg);
+/* Calls fn with each function's name and instructions. */
+void wq_elf_functions(const void *code, size_t n, void (*fn)(void *arg, const char *name, const uint8_t *p, size_t n), void *arg);
 int64_t wq_wasm_bytes(const WqObject *o, WqArena *a);
 void wq_wasm_write(const WqObject *o, WqSink *sink, void *arg, WqArena *a);
 void wq_wasm_symbols(const WqObject *o, void (*fn)(void *arg, const char *name), void *arg);

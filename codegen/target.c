@@ -349,9 +349,12 @@ const WqTarget *wq_target(const char *name, const char *cpu, const char *attrs, 
 	Set s = {.family = r->family};
 	WqStr others = {.a = a};
 	each_implied(s.family, p->features, mark, s.asked);
-	apply(&s, r->attrs, NULL);
-	if (native && !cpu)
+	if (!native)
+		apply(&s, r->attrs, NULL);
+	else if (!cpu)
 		detect_native(t, &s, &others);
+	if (r->family == WQ_AARCH64) /* our vectors have a known size; so have frames then */
+		apply(&s, "-sve", NULL);
 	if (attrs)
 		apply(&s, attrs, NULL);
 	close_set(&s);
