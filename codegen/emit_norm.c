@@ -1,5 +1,6 @@
-/* emit_norm.c: LayerNormalization, RMSNormalization: over all axes from one on. The row is read once, into scratch; the variance is
- * taken of what is left after the mean, so that nothing cancels. */
+/* emit_norm.c: LayerNormalization, RMSNormalization: over all axes from one on. The variance is taken of what is left after the mean, so
+ * that nothing cancels. An operand that lies in memory is read once for each of the sums and once for the result; any other one
+ * is read once, into scratch. */
 #include <math.h>
 
 #include "codegen/index.h"
@@ -8,7 +9,7 @@
 typedef struct Norm {
 	const WqNode *n;
 	CgKind kind;
-	bool centred;
+	bool centred, direct; /* direct: the operand lies in memory */
 	RowsAcc acc;
 	CgVal zero, mean, factor;
 } Norm;
@@ -22,15 +23,18 @@ static void take(const Rows *r, const RowsAt *s, void *arg)
 {
 	Norm *f = arg;
 	CgVal v = rows_elem(r, r->x, s);
-	rows_store(r, s, v);
+	if (!f->direct)
+		rows_store(r, s, v);
 	rows_join(r, &f->acc, s, cg_add, f->centred ? v : cg_mul(r->c, v, v), f->zero);
 }
 
 static void centre(const Rows *r, const RowsAt *s, void *arg)
 {
 	Norm *f = arg;
-	CgVal v = cg_sub(r->c, rows_load(r, f->kind, s), spread(r, s, f->mean));
-	rows_store(r, s, v);
+	CgVal v = f->direct ? rows_elem(r, r->x, s) : rows_load(r, f->kind, s);
+	v = cg_sub(r->c, v, spread(r, s, f->mean));
+	if (!f->direct)
+		rows_store(r, s, v);
 	rows_join(r, &f->acc, s, cg_add, cg_mul(r->c, v, v), f->zero);
 }
 
@@ -38,7 +42,10 @@ static void finish(const Rows *r, const RowsAt *s, void *arg)
 {
 	Norm *f = arg;
 	const WqValue *scale = operand(f->n, 1), *bias = operand(f->n, 2);
-	CgVal v = cg_mul(r->c, rows_load(r, f->kind, s), spread(r, s, f->factor));
+	CgVal v = f->direct ? rows_elem(r, r->x, s) : rows_load(r, f->kind, s);
+	if (f->direct && f->centred)
+		v = cg_sub(r->c, v, spread(r, s, f->mean));
+	v = cg_mul(r->c, v, spread(r, s, f->factor));
 	if (scale)
 		v = cg_mul(r->c, v, rows_elem(r, scale, s));
 	if (bias)
@@ -50,7 +57,7 @@ static void row(Rows *r, void *arg)
 {
 	Norm *f = arg;
 	Cg *c = r->c;
-	int unroll = kg_in_memory(r->k, r->x) ? ROWS_UNROLL : 2;
+	int unroll = f->direct ? ROWS_UNROLL : 2;
 	CgVal n = cg_to_float(c, rows_length(r), f->kind, true);
 	f->acc = rows_acc(r, unroll, f->zero);
 	rows_walk(r, unroll, take, f);
@@ -94,8 +101,10 @@ static void kernel(Kg *k, const WqNode *n)
 	Norm f = { .n = n, .kind = kg_acc(x->type.dtype), .centred = n->op == OP_LayerNormalization };
 	uint32_t axes = rows_axes_from(n, x->type.rank);
 	f.zero = cg_zero(kg_cg(k), cg_t(f.kind, 1));
+	f.direct = kg_in_memory(k, x);
 	rows_init(&r, k, x, axes, f.kind);
-	rows_fit_scratch(&r, n, axes, cg_kind_bytes(kg_cg(k), f.kind));
+	if (!f.direct)
+		rows_fit_scratch(&r, n, axes, cg_kind_bytes(kg_cg(k), f.kind));
 	rows_each(&r, row, &f);
 }
 

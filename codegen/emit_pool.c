@@ -137,16 +137,16 @@ static void join(const Pool *f, Best *b, CgVal v, const CgAt *at)
 		cg_set(c, b->v, cg_add(c, old, v));
 		return;
 	}
-	CgVal wins = cg_cmp(c, is_float || sign ? CG_GT : CG_UGT, v, old);
-	if (is_float && f->indices)
-		wins = cg_or(c, wins, cg_and(c, cg_cmp(c, CG_UNO, v, v), cg_cmp(c, CG_EQ, old, old)));
-	else if (is_float)
-		wins = cg_or(c, wins, cg_cmp(c, CG_UNO, v, v));
-	if (f->indices) {
-		CgVal place = cg_get(c, b->place);
-		wins = cg_or(c, wins, cg_cmp(c, CG_LT, place, cg_zero(c, cg_type(c, place))));
-		cg_set(c, b->place, cg_select(c, wins, place_of(f, at), place));
+	if (!f->indices) {
+		CgVal most = is_float || sign ? cg_max(c, v, old) : cg_umax(c, v, old);
+		cg_set(c, b->v, is_float ? cg_select(c, cg_cmp(c, CG_UNO, v, v), v, most) : most);
+		return;
 	}
+	CgVal wins = cg_cmp(c, is_float || sign ? CG_GT : CG_UGT, v, old), place = cg_get(c, b->place);
+	if (is_float)
+		wins = cg_or(c, wins, cg_and(c, cg_cmp(c, CG_UNO, v, v), cg_cmp(c, CG_EQ, old, old)));
+	wins = cg_or(c, wins, cg_cmp(c, CG_LT, place, cg_zero(c, cg_type(c, place))));
+	cg_set(c, b->place, cg_select(c, wins, place_of(f, at), place));
 	cg_set(c, b->v, cg_select(c, wins, v, old));
 }
 
@@ -190,15 +190,86 @@ static void give(const Pool *f, const Best *b, const CgAt *at, CgVal scale, CgVa
 		put(f, 1, at, whole_index(f, at, cg_get(c, b->place)), count);
 }
 
-/* `n` vectors of `lanes` windows along the dense axis from out on; count: of the (only) vector, as for kg_put_part. */
+/* A tap's elements, all vectors of it. */
+static void tap_vectors(const Pool *f, Best *b, const CgAt *at, int lanes, int n, CgVal count)
+{
+	for (int v = 0; v < n; v++) {
+		CgAt here = *at;
+		here.ix[f->dense] = cg_addi(f->c, at->ix[f->dense], (int64_t)v * lanes);
+		CgVal x = count && v == n - 1 ? kg_elem_part(f->k, f->x, &here, count) : kg_elem(f->k, f->x, &here);
+		join(f, &b[v], kg_arith(f->k, f->x->type.dtype, x), &here);
+	}
+}
+
+static void loop_taps(const Pool *f, Best *b, CgAt at, const Taps *t, int lanes, int n, CgVal count)
+{
+	Cg *c = f->c;
+	for (int d = 0; d < f->w.n; d++) {
+		CgVal tap = cg_for(c, t->lo[d], t->hi[d], 1);
+		at.ix[2 + d] = cg_add(c, t->start[d], cg_muli(c, tap, f->w.dilation[d]));
+	}
+	tap_vectors(f, b, &at, lanes, n, count);
+	for (int d = 0; d < f->w.n; d++)
+		cg_end(c);
+}
+
+static int64_t taps_of(const Pool *f)
+{
+	int64_t n = 1;
+	for (int d = 0; d < f->w.n; d++)
+		n = rows_mul(n, f->w.kernel[d]);
+	return n;
+}
+
+/* Every tap, without loops. */
+static void all_taps(const Pool *f, Best *b, CgAt at, const Taps *t, int lanes, int n, CgVal count)
+{
+	for (int64_t i = 0; i < taps_of(f); i++) {
+		int64_t rest = i;
+		for (int d = f->w.n - 1; d >= 0; d--) {
+			at.ix[2 + d] = cg_addi(f->c, t->start[d], rest % f->w.kernel[d] * f->w.dilation[d]);
+			rest /= f->w.kernel[d];
+		}
+		tap_vectors(f, b, &at, lanes, n, count);
+	}
+}
+
+enum { UNROLLED = 48 }; /* vectors that a window without loops reads at most */
+
+/* A window that lies wholly inside, as most do, needs no loops. */
+static void take_taps(const Pool *f, Best *b, const CgAt *at, const Taps *t, int lanes, int n, CgVal count)
+{
+	Cg *c = f->c;
+	CgVal inside = cg_int(c, cg_t(CG_I1, 1), 1);
+	int64_t known_inside;
+	if (lanes == 1 || rows_mul(taps_of(f), n) > UNROLLED) {
+		loop_taps(f, b, *at, t, lanes, n, count);
+		return;
+	}
+	for (int d = 0; d < f->w.n; d++) {
+		CgVal whole = cg_cmp(c, CG_EQ, cg_sub(c, t->hi[d], t->lo[d]), cg_idx(c, f->w.kernel[d]));
+		inside = cg_and(c, inside, whole);
+	}
+	if (cg_const(inside, &known_inside) && known_inside) {
+		all_taps(f, b, *at, t, lanes, n, count);
+		return;
+	}
+	cg_if(c, inside);
+	all_taps(f, b, *at, t, lanes, n, count);
+	cg_else(c);
+	loop_taps(f, b, *at, t, lanes, n, count);
+	cg_end(c);
+}
+
+/* `n` vectors of `lanes` windows along the dense axis from out on; count: of the last vector, as for kg_put_part. */
 static void windows(const Pool *f, const CgAt *out, const Taps *t, int lanes, int n, CgVal count)
 {
 	Cg *c = f->c;
 	Best b[MANY];
-	CgAt at = *out, to = *out;
+	CgAt at = *out;
 	CgVal scale = NULL;
-	at.lanes = to.lanes = lanes;
-	at.axis = to.axis = f->dense;
+	at.lanes = lanes;
+	at.axis = f->dense;
 	if (f->average) {
 		CgVal many = cg_to_float(c, cg_max(c, elements(f, t), cg_idx(c, 1)), f->kind, true);
 		scale = cg_fdiv(c, cg_float(c, cg_t(f->kind, 1), 1), many);
@@ -208,22 +279,11 @@ static void windows(const Pool *f, const CgAt *out, const Taps *t, int lanes, in
 		if (f->indices)
 			b[v].place = cg_var(c, cg_int(c, cg_t(f->index, lanes), -1));
 	}
-	for (int d = 0; d < f->w.n; d++) {
-		CgVal tap = cg_for(c, t->lo[d], t->hi[d], 1);
-		at.ix[2 + d] = cg_add(c, t->start[d], cg_muli(c, tap, f->w.dilation[d]));
-	}
+	take_taps(f, b, &at, t, lanes, n, count);
 	for (int v = 0; v < n; v++) {
 		CgAt here = at;
-		here.ix[f->dense] = cg_addi(c, at.ix[f->dense], (int64_t)v * lanes);
-		CgVal x = count ? kg_elem_part(f->k, f->x, &here, count) : kg_elem(f->k, f->x, &here);
-		join(f, &b[v], kg_arith(f->k, f->x->type.dtype, x), &here);
-	}
-	for (int d = 0; d < f->w.n; d++)
-		cg_end(c);
-	for (int v = 0; v < n; v++) {
-		CgAt here = to;
-		here.ix[f->dense] = cg_addi(c, to.ix[f->dense], (int64_t)v * lanes);
-		give(f, &b[v], &here, scale, count);
+		here.ix[f->dense] = cg_addi(c, out->ix[f->dense], (int64_t)v * lanes);
+		give(f, &b[v], &here, scale, v == n - 1 ? count : NULL);
 	}
 }
 
@@ -239,32 +299,41 @@ static void some(const Pool *f, CgAt at, const Taps *t, CgVal lo, CgVal hi, int 
 	cg_end(f->c);
 }
 
+/* [lo, size), less than `MANY` vectors; all at once when the size is known. */
+static void rest(const Pool *f, CgAt at, const Taps *t, CgVal lo, CgVal size)
+{
+	Cg *c = f->c;
+	int64_t a, b;
+	bool fixed = cg_const(lo, &a) && cg_const(size, &b), masked = cg_target(c)->masked;
+	CgVal whole = rows_whole(c, size, f->lanes);
+	at.ix[f->dense] = lo;
+	if (fixed && a == b)
+		return;
+	if (fixed && (masked || (b - a) % f->lanes == 0)) {
+		int64_t left = (b - a) % f->lanes;
+		windows(f, &at, t, f->lanes, (int)((b - a + f->lanes - 1) / f->lanes), left ? cg_idx(c, left) : NULL);
+		return;
+	}
+	some(f, at, t, lo, whole, f->lanes, 1);
+	if (!masked) {
+		some(f, at, t, whole, size, 1, 1);
+		return;
+	}
+	at.ix[f->dense] = whole;
+	cg_if(c, cg_cmp(c, CG_LT, whole, size));
+	windows(f, &at, t, f->lanes, 1, cg_sub(c, size, whole));
+	cg_end(c);
+}
+
 static void all_lanes(Kg *k, const CgAt *out, void *arg)
 {
 	const Pool *f = arg;
-	Cg *c = f->c;
 	Taps t;
-	CgVal size = kg_size(k, f->x, f->dense), many = rows_whole(c, size, (int64_t)f->lanes * MANY);
-	CgVal whole = rows_whole(c, size, f->lanes), zero = cg_idx(c, 0);
+	CgVal size = kg_size(k, f->x, f->dense), many = rows_whole(f->c, size, (int64_t)f->lanes * MANY);
 	for (int d = 0; d < f->w.n; d++)
 		taps_at(f, &t, d, out->ix[2 + d]);
-	some(f, *out, &t, zero, many, f->lanes, MANY);
-	some(f, *out, &t, many, whole, f->lanes, 1);
-	int64_t a, b;
-	bool known_sizes = cg_const(whole, &a) && cg_const(size, &b);
-	if (known_sizes && a == b)
-		return;
-	if (!cg_target(c)->masked) {
-		some(f, *out, &t, whole, size, 1, 1);
-		return;
-	}
-	CgAt at = *out;
-	at.ix[f->dense] = whole;
-	if (!known_sizes)
-		cg_if(c, cg_cmp(c, CG_LT, whole, size));
-	windows(f, &at, &t, f->lanes, 1, cg_sub(c, size, whole));
-	if (!known_sizes)
-		cg_end(c);
+	some(f, *out, &t, cg_idx(f->c, 0), many, f->lanes, MANY);
+	rest(f, *out, &t, many, size);
 }
 
 /* ---- the dense axis is a window's ---------------------------------------------------------------------------- */

@@ -68,12 +68,12 @@ static CgVal in_set(Cg *c, CgVal set, int axis)
 /* NaN of either goes on. */
 static CgVal max_nan(Cg *c, CgVal a, CgVal b)
 {
-	return cg_select(c, cg_or(c, cg_cmp(c, CG_GT, b, a), cg_cmp(c, CG_UNO, b, b)), b, a);
+	return cg_select(c, cg_cmp(c, CG_UNO, b, b), b, cg_max(c, b, a));
 }
 
 static CgVal min_nan(Cg *c, CgVal a, CgVal b)
 {
-	return cg_select(c, cg_or(c, cg_cmp(c, CG_LT, b, a), cg_cmp(c, CG_UNO, b, b)), b, a);
+	return cg_select(c, cg_cmp(c, CG_UNO, b, b), b, cg_min(c, b, a));
 }
 
 static int64_t lowest(CgKind kind)
