@@ -3,7 +3,7 @@
  * Every folder runs in a process of its own: one that crashes or hangs is a failure, not the end of the run.
  */
 #include "cli/cross.h"
-#include "cli/cli.h"
+#include "cli/code.h"
 
 #include <dirent.h>
 #include <math.h>
@@ -236,23 +236,10 @@ static void run_engine(const Check *k, WqModule *m, WqRt *const *in, WqRt **out)
 	wq_engine_free(e);
 }
 
-/* Sizes that the model leaves open are bounded by those of the data. */
-static void bound_by_data(WqModule *m, WqRt *const *in)
-{
-	for (int i = 0; i < m->main->inputs.n; i++) {
-		const WqType *t = &m->main->inputs.v[i]->type;
-		for (int d = 0; in[i] && in[i]->kind == WQ_TENSOR && d < t->rank && d < in[i]->t.rank; d++) {
-			int sym;
-			if (wq_dim_is_sym(m, t->dim[d], &sym) && wq_dim_hi(m, t->dim[d]) >= WQ_DIM_INF)
-				wq_dim_bound(m, t->dim[d], wq_dim_lo(m, t->dim[d]), in[i]->t.dim[d]);
-		}
-	}
-}
-
 static void run_compiled(const Check *k, WqModule *m, WqRt *const *in, WqRt **out)
 {
 	WqArena *a = k->c.arena;
-	bound_by_data(m, in);
+	code_bound_by_data(m, in);
 	int threads = k->c.threads > 1 ? k->c.threads : 1;
 	WqCodeOptions o = { .target = k->target, .level = 2, .threads = k->cross ? 1 : threads, .weights_inside = k->cross };
 	WqProgram *p = wq_program_new(m, &o, a);

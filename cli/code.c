@@ -71,3 +71,64 @@ const WqTarget *code_target(const CodeOptions *o, Common *c)
 	}
 	return t;
 }
+
+/* ---- budgets ------------------------------------------------------------------------------------------------- */
+
+CodeSize code_size(const WqProgram *p, int64_t flash)
+{
+	return (CodeSize){ .flash = flash, .weights = p->weights_bytes, .ram = p->arena_bytes, .live = p->live_bytes, .stack = p->stack_bytes };
+}
+
+static void row(WqStr *out, const char *what, int64_t bytes, int64_t budget)
+{
+	wq_str_printf(out, "  %-18s %12lld", what, (long long)bytes);
+	if (budget >= 0)
+		wq_str_printf(out, " of %lld%s", (long long)budget, bytes > budget ? ": too much" : "");
+	wq_str_printf(out, "\n");
+}
+
+void code_size_text(const CodeOptions *o, const CodeSize *s, WqStr *out)
+{
+	row(out, "flash", s->flash, o->flash);
+	row(out, "  of it weights", s->weights, -1);
+	row(out, "ram (arena)", s->ram, o->ram);
+	row(out, "  alive at once", s->live, -1);
+	row(out, "stack", s->stack, o->stack);
+}
+
+void code_check_budget(const CodeOptions *o, const CodeSize *s, WqArena *a)
+{
+	bool over = (o->flash >= 0 && s->flash > o->flash) || (o->ram >= 0 && s->ram > o->ram) || (o->stack >= 0 && s->stack > o->stack);
+	if (!over)
+		return;
+	WqStr t = { .a = a };
+	code_size_text(o, s, &t);
+	wq_fail(WQ_EBUDGET, "the budget is exceeded, in bytes:\n%s", t.s);
+}
+
+/* ---- this CPU ---------------------------------------------------------------------------------------------------- */
+
+void code_bound_by_data(WqModule *m, WqRt *const *in)
+{
+	for (int i = 0; i < m->main->inputs.n; i++) {
+		const WqType *t = &m->main->inputs.v[i]->type;
+		for (int d = 0; in[i] && in[i]->kind == WQ_TENSOR && d < t->rank && d < in[i]->t.rank; d++) {
+			int sym;
+			if (wq_dim_is_sym(m, t->dim[d], &sym) && wq_dim_hi(m, t->dim[d]) >= WQ_DIM_INF)
+				wq_dim_bound(m, t->dim[d], wq_dim_lo(m, t->dim[d]), in[i]->t.dim[d]);
+		}
+	}
+}
+
+void code_run_here(WqModule *m, WqRt *const *in, WqRt **out, int threads, WqArena *a)
+{
+	code_bound_by_data(m, in);
+	WqCodeOptions o = { .target = wq_target("native", NULL, NULL, a), .level = 2, .threads = threads > 1 ? threads : 1 };
+	WqProgram *p = wq_program_new(m, &o, a);
+	ApiCall *c = api_call_new(m, in, a);
+	int code = api_call_jit(c, wq_jit_new(p), o.threads);
+	if (code)
+		wq_fail(WQ_EINPUT, "the compiled code says: %s", api_wqrt_text(code));
+	for (int i = 0; i < m->main->outputs.n; i++)
+		out[i] = api_call_result(c, i);
+}

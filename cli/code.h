@@ -20,4 +20,18 @@ bool code_option(CodeOptions *o, Common *c, int argc, char **argv, int *i);
 int64_t option_bytes(const char *name, const char *text);
 const WqTarget *code_target(const CodeOptions *o, Common *c); /* -v: prints it */
 
+
+/* What a compiled model takes of the target, and whether that is within the budgets. */
+typedef struct CodeSize {
+	int64_t flash, weights, ram, live, stack;
+} CodeSize;
+CodeSize code_size(const WqProgram *p, int64_t flash);
+void code_size_text(const CodeOptions *o, const CodeSize *s, WqStr *out); /* the table */
+void code_check_budget(const CodeOptions *o, const CodeSize *s, WqArena *a); /* fails with WQ_EBUDGET and the table */
+
+/* Sizes that the model leaves open are bounded by those of the data. */
+void code_bound_by_data(WqModule *m, WqRt *const *in);
+/* Compiles for this CPU and runs once; fails as the code's own error says. out: new references. */
+void code_run_here(WqModule *m, WqRt *const *in, WqRt **out, int threads, WqArena *a);
+
 #endif

@@ -29,14 +29,14 @@ double option_number(const char *name, const char *text)
 	return v;
 }
 
-/* -O PIPELINE, -OPIPELINE. Attached digits are the code generator's levels, which this build does not have. */
+/* -O PIPELINE, -OPIPELINE. Attached digits are the code generator's levels: code.c takes them first where there are any. */
 static bool pipeline_option(Common *c, int argc, char **argv, int *i)
 {
 	const char *a = argv[*i];
 	if (strncmp(a, "-O", 2))
 		return false;
 	if (a[2] && (isdigit((unsigned char)a[2]) || !strcmp(a, "-Os") || !strcmp(a, "-Oz")))
-		wq_fail(WQ_EINPUT, "%s is a level of the code generator, which this version does not have", a);
+		wq_fail(WQ_EINPUT, "%s is a level of the code generator, and no code is generated here", a);
 	if (!a[2] && *i + 1 >= argc)
 		wq_fail(WQ_EINPUT, "-O needs a pipeline of passes");
 	c->passes = a[2] ? a + 2 : argv[++*i];

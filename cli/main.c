@@ -7,12 +7,12 @@ static const struct {
 	const char *help;
 } verbs[] = {
 	{ "compile", verb_compile,
-	  "[compile] MODEL -emit ir|onnx [-o OUT]   write the model's core IR, or the model back as ONNX" },
-	{ "run", verb_run, "run MODEL [--input NAME=FILE]... [--output DIR]   evaluate on .npy, .npz or .pb files" },
+	  "[compile] MODEL [-O PIPELINE] [-target T] [-o OUT]   compile to OUT (model.o) and its header; also -shared, -S, -emit-llvm, -emit ir|onnx" },
+	{ "run", verb_run, "run MODEL [--input NAME=FILE]... [--output DIR] [--engine jit|eval]   run on .npy, .npz or .pb files" },
 	{ "check", verb_check, "check DIR...   run folders in the layout of ONNX's tests and compare" },
 	{ "eval", verb_eval, "eval MODEL --data FILE.npz --metric top1|top5|ppl|mse   accuracy on labelled data" },
 	{ "bench", verb_bench, "bench MODEL|FOLDER [--json] [--runs N] [--input NAME=FILE]...   latency, kernel by kernel" },
-	{ "inspect", verb_inspect, "inspect MODEL [--json]   operators, parameters, work, weights" },
+	{ "inspect", verb_inspect, "inspect MODEL [--json] [-target T]   operators, parameters, work, weights; flash, RAM and stack on a target" },
 	{ "runtime", verb_runtime, "runtime DIR   write the sources of what an object may need of a runtime" },
 	{ "support", verb_support, "support   the ONNX operators that are read, as Markdown" },
 };
@@ -47,16 +47,24 @@ static void usage(FILE *f)
 		   "  --from-ir              MODEL is in the text form that -emit ir writes\n"
 		   "  --print-after P|all    print the IR after a pass;  --time-passes  print what each took\n"
 		   "  --threads N            threads of the evaluator;  --plain  evaluate in plain C only\n"
+		   "\nCode generation (compile, inspect):\n"
+		   "  -target T              native (default) or one of wqcc --help-targets;  -mcpu=C, -mattr=+a,-b  refine it\n"
+		   "  -O0 -O1 -O2 -O3 -Os    the code generator's level (default 3)\n"
+		   "  --weights FILE         weights in a file beside the object, to be swapped without compiling\n"
+		   "  --symbol NAME          prefix of the object's names (default: the output's name)\n"
+		   "  --flash N --ram N --stack N   budgets, such as 96K: exit code 3 and the table when they are exceeded\n"
+		   "\n"
 		   "  -v, -q                 say more; say nothing but results\n"
 		   "  --help, --version\n"
 		   "\nExit codes: 0 ok, 1 error in the input or options, 2 unsupported, 3 budget exceeded, 4 check failed\n");
 }
 
-static int help_passes(void)
+/* A list of what there is. */
+static int help_list(void (*list)(WqStr *out))
 {
 	WqArena *a = cli_arena();
 	WqStr s = { .a = a };
-	wq_pass_list(&s);
+	list(&s);
 	printf("%s", s.s);
 	cli_arena_done(a);
 	return WQ_OK;
@@ -77,7 +85,9 @@ static int dispatch(int argc, char **argv)
 		return WQ_OK;
 	}
 	if (!strcmp(argv[1], "--help-passes"))
-		return help_passes();
+		return help_list(wq_pass_list);
+	if (!strcmp(argv[1], "--help-targets"))
+		return help_list(wq_target_list);
 	for (int i = 0; i < WQ_COUNTOF(verbs); i++)
 		if (!strcmp(argv[1], verbs[i].name))
 			return verbs[i].fn(argc - 1, argv + 1);

@@ -14,7 +14,8 @@ typedef struct WqCodeOptions {
 	bool size;           /* -Os */
 	int threads;         /* at most so many: kernels share their work over the caller's pool; 1: no pool */
 	bool profile;        /* time per kernel, for bench */
-	bool weights_inside; /* in the object; else apart */
+	bool weights_inside; /* in the object */
+	bool weights_file;   /* in a file of their own, whose hash the descriptor has */
 } WqCodeOptions;
 
 typedef struct WqKernelInfo { /* a kernel as it is called: for bench and reports */

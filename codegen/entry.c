@@ -329,8 +329,16 @@ static CgFn emit_call(WqBuild *b, const CgFn *main)
 	return f;
 }
 
+static void hash_weights(void *arg, const void *p, size_t n)
+{
+	uint64_t *h = arg;
+	*h = wq_hash(p, n, *h);
+}
+
 void wq_emit_entry(WqBuild *b)
 {
 	CgFn main = emit_main(b), call = emit_call(b, &main);
+	if (b->p->o.weights_file)
+		wq_program_weights(b->p, hash_weights, &b->p->weights_hash);
 	wq_emit_exports(b, &main, &call);
 }

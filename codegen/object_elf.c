@@ -200,3 +200,15 @@ void wq_elf_write(const WqObject *o, WqSink *sink, void *arg, WqArena *a)
 	write_padding(p.headers - p.blob - (size_t)o->blob->bytes, sink, arg);
 	write_headers(&p, o, sink, arg, a);
 }
+
+int64_t wq_elf_flash(const WqObject *o)
+{
+	enum { NOBITS = 8, ALLOC = 2 };
+	Elf e = parse(o->code, o->n);
+	int64_t sum = o->blob ? o->blob->bytes : 0;
+	size_t n = get(&e, e.p, EH_SHNUM);
+	for (size_t i = 0; i < n; i++)
+		if (get(&e, section(&e, i), SH_FLAGS) & ALLOC && get(&e, section(&e, i), SH_TYPE) != NOBITS)
+			sum += (int64_t)get(&e, section(&e, i), SH_SIZE);
+	return sum;
+}

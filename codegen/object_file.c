@@ -6,6 +6,8 @@ bool wq_is_wasm(const void *code, size_t n) { return n > 8 && !memcmp(code, "\0a
 
 int64_t wq_object_bytes(const WqObject *o, WqArena *a) { return wq_is_wasm(o->code, o->n) ? wq_wasm_bytes(o, a) : wq_elf_bytes(o, a); }
 
+int64_t wq_object_flash(const WqObject *o, WqArena *a) { return wq_is_wasm(o->code, o->n) ? wq_wasm_bytes(o, a) : wq_elf_flash(o); }
+
 void wq_object_write(const WqObject *o, WqSink *sink, void *arg, WqArena *a)
 {
 	(wq_is_wasm(o->code, o->n) ? wq_wasm_write : wq_elf_write)(o, sink, arg, a);

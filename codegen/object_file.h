@@ -30,6 +30,8 @@ const char *wq_program_text(WqProgram *p, int what);
 /* For sinks that write to a WqFileOut (the argument). */
 void wq_file_sink(void *file, const void *p, size_t n);
 
+/* What the object takes of flash: code, tables, and the blob. Of a WebAssembly object: all of it. */
+int64_t wq_object_flash(const WqObject *o, WqArena *a);
 int64_t wq_object_bytes(const WqObject *o, WqArena *a);
 void wq_object_write(const WqObject *o, WqSink *sink, void *arg, WqArena *a);
 /* Calls fn with each global symbol that the object defines. */
@@ -41,6 +43,7 @@ void wq_archive_write(const WqObject *o, int n, WqSink *sink, void *arg, WqArena
 /* ---- the formats (object_elf.c, object_wasm.c) ------------------------------------------------------ */
 
 bool wq_is_wasm(const void *code, size_t n);
+int64_t wq_elf_flash(const WqObject *o);
 int64_t wq_elf_bytes(const WqObject *o, WqArena *a);
 void wq_elf_write(const WqObject *o, WqSink *sink, void *arg, WqArena *a);
 void wq_elf_symbols(const WqObject *o, void (*fn)(void *arg, const char *name), void *arg);

@@ -62,9 +62,29 @@ static void check_graph(const WqGraph *g, const WqTarget *t, WqStr *why)
 	}
 }
 
+/* Sizes of inputs that nobody bounded make everything behind them unbounded: they alone are named. */
+static bool open_inputs(const WqModule *m, WqStr *why)
+{
+	const WqGraph *g = m->main;
+	int sym;
+	bool *named = WQ_NEW_N(why->a, bool, wq_dim_num_syms(m) + 1);
+	for (int i = 0; i < g->inputs.n; i++)
+		for (int d = 0; d < g->inputs.v[i]->type.rank; d++) {
+			WqDim x = g->inputs.v[i]->type.dim[d];
+			if (!wq_dim_is_sym(m, x, &sym) || wq_dim_hi(m, x) < WQ_DIM_INF || named[sym])
+				continue;
+			const char *name = wq_dim_sym_name(m, sym);
+			named[sym] = true;
+			wq_str_printf(why, "%ssize '%s' of input '%s' has no upper bound: --dim %s=N fixes it, --dim '%s<=N' bounds it",
+				      why->n ? "\n" : "", name, g->inputs.v[i]->name, name, name);
+		}
+	return why->n > 0;
+}
+
 bool wq_program_supported(WqModule *m, const WqTarget *t, WqStr *why)
 {
-	check_graph(m->main, t, why);
+	if (!open_inputs(m, why))
+		check_graph(m->main, t, why);
 	return why->n == 0;
 }
 
@@ -127,7 +147,8 @@ WqProgram *wq_program_new(WqModule *m, const WqCodeOptions *o, WqArena *a)
 {
 	WqStr why = {.a = a};
 	if (!wq_program_supported(m, o->target, &why))
-		wq_fail(WQ_EUNSUPPORTED, "%s: no code can be made for %s:\n%s", m->name, o->target->name, why.s);
+		wq_fail(WQ_EUNSUPPORTED, "%s: no code can be made for %s (wqcc run and check also have --engine eval):\n%s", m->name, o->target->name,
+			why.s);
 	WqProgram *p = WQ_NEW(a, WqProgram);
 	p->mod = m;
 	p->o = *o;

@@ -24,8 +24,8 @@ expect 0 'wqcc' "$WQCC" --version
 expect 0 'fold' "$WQCC" --help-passes
 expect 1 'No such file' "$WQCC" inspect "$tmp/none.onnx"
 expect 1 'unknown option' "$WQCC" $model --nonsense
-expect 1 'no code generator' "$WQCC" $model
-expect 1 'code generator' "$WQCC" $model -emit ir -O2
+expect 2 "size 'batch' of input 'image' has no upper bound" "$WQCC" $model -o "$tmp/none.o"
+expect 0 'cortex-m55' "$WQCC" --help-targets
 expect 1 'there is ir and onnx' "$WQCC" $model -emit nothing
 expect 1 'needs -o' "$WQCC" $model -emit onnx
 expect 1 'NAME=N' "$WQCC" inspect $model --dim batch
