@@ -148,6 +148,21 @@ CgVal cg_fma(Cg *c, CgVal a, CgVal b, CgVal add)
 
 /* ---- comparisons ------------------------------------------------------------------------------------ */
 
+/* By the bits of an f32. */
+static CgVal is_nan(Cg *c, CgVal v)
+{
+	CgType t = cg_t(CG_I32, cg_lanes(c, v));
+	return cg_cmp(c, CG_UGT, cg_and(c, cg_bitcast(c, v, t), cg_int(c, t, 0x7fffffff)), cg_int(c, t, 0x7f800000));
+}
+
+/* LLVM 19 makes "neither < nor >=" of a vector's unordered comparison, and on MVE takes >= for the opposite of <. */
+static CgVal unordered(Cg *c, CgVal a, CgVal b)
+{
+	if (!wq_target_has(c->t, "mve.fp") || cg_type(c, a).kind != CG_F32)
+		return LLVMBuildFCmp(c->b, LLVMRealUNO, a, b, "");
+	return a == b ? is_nan(c, a) : cg_or(c, is_nan(c, a), is_nan(c, b));
+}
+
 CgVal cg_cmp(Cg *c, CgCmp op, CgVal a, CgVal b)
 {
 	static const LLVMIntPredicate ints[] = {LLVMIntEQ, LLVMIntNE, LLVMIntSLT, LLVMIntSLE, LLVMIntSGT, LLVMIntSGE,
@@ -160,7 +175,7 @@ CgVal cg_cmp(Cg *c, CgCmp op, CgVal a, CgVal b)
 		return LLVMBuildICmp(c->b, ints[op], a, b, "");
 	}
 	WQ_ASSERT(op == CG_UNO || op <= CG_GE);
-	return LLVMBuildFCmp(c->b, op == CG_UNO ? LLVMRealUNO : reals[op], a, b, "");
+	return op == CG_UNO ? unordered(c, a, b) : LLVMBuildFCmp(c->b, reals[op], a, b, "");
 }
 
 CgVal cg_select(Cg *c, CgVal cond, CgVal yes, CgVal no)
