@@ -4,7 +4,8 @@
 //
 // `wqcc bench DIR --serve` stays alive beside the session of ONNX Runtime; each gives a batch of runs in turn. What the binding for
 // node costs a call is timed in the same rounds on a model with the same inputs that does nothing (Identity of the smallest
-// input, once for each output) and taken off. JSON=FILE writes all numbers there.
+// input, once for each output) and taken off. The ratio is the median of the rounds' ratios, so that whatever slows the machine for a
+// while falls on both. JSON=FILE writes all numbers there.
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
@@ -129,18 +130,23 @@ async function compare(wqcc, dir) {
 		feeds[name] = t.tensor;
 	});
 	const empty = await open(emptyModel(inputs, session.outputNames.length));
-	const theirs = [], nothing = [], our = [], warm = [];
+	const theirs = [], nothing = [], our = [], rounds = [], warm = [];
 	await timeSession(session, feeds, 3, warm);
 	await timeSession(empty, feeds, 50, []);
 	const theirRuns = runsFor(median(warm)), ourRuns = runsFor(await ours.run(3));
 	for (let round = 0; round < ROUNDS; round++) {
-		await timeSession(session, feeds, theirRuns, theirs);
-		our.push(await ours.run(ourRuns));
-		await timeSession(empty, feeds, 100, nothing);
+		const t = [], n = [];
+		await timeSession(session, feeds, theirRuns, t);
+		const o = await ours.run(ourRuns);
+		await timeSession(empty, feeds, 100, n);
+		rounds.push(o / Math.max(median(t) - median(n), 1e-6));
+		theirs.push(...t);
+		nothing.push(...n);
+		our.push(o);
 	}
 	ours.end();
 	const o = median(our), raw = median(theirs), call = median(nothing), t = Math.max(raw - call, 1e-6);
-	return { model: path.basename(dir), ours: o, ort: t, ort_raw: raw, ort_call: call, ratio: o / t };
+	return { model: path.basename(dir), ours: o, ort: t, ort_raw: raw, ort_call: call, ratio: median(rounds) };
 }
 
 const [wqcc, ...dirs] = process.argv.slice(2), all = [];

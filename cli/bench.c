@@ -28,7 +28,7 @@ typedef struct Bench {
 
 typedef struct Row { /* all calls of one kernel */
 	const WqKernelInfo *k;
-	int calls;
+	int64_t calls;
 	double seconds;
 	int64_t flops, bytes;
 	double least; /* seconds, by the roofline */
@@ -331,12 +331,13 @@ static Row *profile(Bench *b, const Roofline *roof, int *n_rows)
 			x->k = k;
 			wq_map_put(by_name, k->name, x);
 		}
+		int64_t times = wq_jit_counts(b->jit)[i];
 		qsort(sample + (int64_t)i * RUNS, RUNS, sizeof *sample, ascending);
-		x->calls++;
+		x->calls += times;
 		x->seconds += sample[i * RUNS + RUNS / 2];
-		x->flops += k->flops;
-		x->bytes += k->bytes;
-		x->least += roofline_seconds(roof, k->flops, k->bytes);
+		x->flops += k->flops * times;
+		x->bytes += k->bytes * times;
+		x->least += (double)times * roofline_seconds(roof, k->flops, k->bytes);
 	}
 	qsort(row, (size_t)*n_rows, sizeof *row, slower_first);
 	return row;
@@ -359,7 +360,7 @@ static void print_rows(const Bench *b, const Row *row, int n)
 			left++;
 			continue;
 		}
-		printf("%8.1f %5.1f%% %6d %9.1f %8.1f %5.0f%%  %s\n", r->seconds * 1e6, all > 0 ? 100 * r->seconds / all : 0, r->calls,
+		printf("%8.1f %5.1f%% %6lld %9.1f %8.1f %5.0f%%  %s\n", r->seconds * 1e6, all > 0 ? 100 * r->seconds / all : 0, (long long)r->calls,
 		       rate(r->flops, r->seconds), rate(r->bytes, r->seconds), of_roof(r), r->k->text);
 	}
 	if (left)

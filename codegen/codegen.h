@@ -75,5 +75,6 @@ const void *wq_jit_symbol(WqJit *j, const char *name);
 /* Nanoseconds each kernel took in the last call (option profile): one per c->kernels. The entry function then calls void wqrt_mark(i32)
  * (cg_extern) with -1 at its start, and with i after kernel i; several marks of one kernel (in a loop) add up. */
 const int64_t *wq_jit_profile(const WqJit *j);
+const int64_t *wq_jit_counts(const WqJit *j); /* how often each ran: more than once in a Loop */
 
 #endif

@@ -14,7 +14,7 @@ struct WqJit {
 	void *arena, *weights;
 	wqrt_pool *pool;
 	int pool_threads; /* asked for: the pool may have fewer */
-	int64_t *ns; /* per kernel, of the last call */
+	int64_t *ns, *marks; /* per kernel, of the last call */
 };
 
 /* ---- profile: the code calls wqrt_mark(-1), and wqrt_mark(i) after kernel i -------------------------------- */
@@ -33,7 +33,7 @@ static void mark(int32_t kernel)
 {
 	int64_t t = now();
 	if (kernel >= 0 && kernel < running->program->kernels.n)
-		running->ns[kernel] += t - last_mark;
+		running->ns[kernel] += t - last_mark, running->marks[kernel]++;
 	last_mark = now();
 }
 
@@ -111,6 +111,7 @@ WqJit *wq_jit_new(WqProgram *c)
 		cg_optimize(c->cg, c->o.level, c->o.size);
 	load(j);
 	j->ns = WQ_NEW_N(c->a, int64_t, c->kernels.n + 1);
+	j->marks = WQ_NEW_N(c->a, int64_t, c->kernels.n + 1);
 	return j;
 }
 
@@ -126,6 +127,7 @@ int wq_jit_call(WqJit *j, const void *const *in, const int64_t *in_dims, void *c
 		j->pool_threads = threads;
 	}
 	memset(j->ns, 0, sizeof *j->ns * (size_t)c->kernels.n);
+	memset(j->marks, 0, sizeof *j->marks * (size_t)c->kernels.n);
 	wqrt_call call = {.arena = j->arena, .weights = j->weights, .in = in, .in_dims = in_dims, .out = out, .out_dims = out_dims,
 		.pool = threads > 1 ? j->pool : NULL};
 	running = j;
@@ -133,3 +135,4 @@ int wq_jit_call(WqJit *j, const void *const *in, const int64_t *in_dims, void *c
 }
 
 const int64_t *wq_jit_profile(const WqJit *j) { return j->ns; }
+const int64_t *wq_jit_counts(const WqJit *j) { return j->marks; }
