@@ -38,6 +38,21 @@ static int64_t node_flops(const WqBuild *b, const WqNode *n)
 	}
 }
 
+/* How many elements of v the group reads at most: what picks elements (Gather, a Slice) reads no more than it gives. */
+static int64_t read_count(const WqBuild *b, const WqGroup *g, const WqValue *v)
+{
+	int64_t all = max_count(b, v), most = 0;
+	for (int i = 0; i < g->nodes.n; i++) {
+		const WqNode *n = g->nodes.v[i];
+		bool picks = wq_emit(n->op)->at && !wq_emit(n->op)->ew;
+		for (int j = 0; j < n->n_in; j++) {
+			int64_t here = picks && j == 0 && n->out[0] ? max_count(b, n->out[0]) : all;
+			most = n->in[j] == v && here > most ? here : most;
+		}
+	}
+	return most && most < all ? most : all;
+}
+
 static void describe(WqBuild *b, const WqGroup *g, const char *name)
 {
 	WqKernelInfo k = {.name = name, .root = g->root};
@@ -52,7 +67,7 @@ static void describe(WqBuild *b, const WqGroup *g, const char *name)
 	wq_str_printf(&s, " ");
 	wq_type_print(b->m, &g->root->out[0]->type, &s);
 	for (int i = 0; i < g->in.n; i++)
-		k.bytes += max_count(b, g->in.v[i]) * (int64_t)wq_dtype_size(g->in.v[i]->type.dtype);
+		k.bytes += read_count(b, g, g->in.v[i]) * (int64_t)wq_dtype_size(g->in.v[i]->type.dtype);
 	for (int i = 0; i < g->out.n; i++)
 		k.bytes += max_count(b, g->out.v[i]) * (int64_t)wq_dtype_size(g->out.v[i]->type.dtype);
 	k.text = s.s;
