@@ -274,6 +274,7 @@ static void pad_sizes(Kg *k, const WqNode *n)
 	CgVal empty = cg_cmp(c, CG_NE, cg_idx(c, 0), cg_idx(c, 0)), some = cg_not(c, empty);
 	for (int a = 0; a < x->rank; a++) {
 		b[a] = border_of(k, n, a);
+		kg_fault(k, cg_cmp(c, CG_LT, b[a].total, cg_idx(c, 0)), KG_EVALUE); /* cropped by more than there is */
 		some = cg_and(c, some, cg_cmp(c, CG_GT, b[a].total, cg_idx(c, 0)));
 		if (!b[a].none)
 			empty = cg_or(c, empty, cg_cmp(c, CG_EQ, b[a].left, cg_idx(c, 0)));
