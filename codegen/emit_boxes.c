@@ -102,7 +102,7 @@ static void align_bin(Kg *k, const CgAt *at3, void *arg)
 	Cg *c = kg_cg(k);
 	Align *a = arg;
 	const WqValue *image = a->n->in[0];
-	CgAt at = {.rank = 4, .lanes = 1, .ix = {at3->ix[0], cg_idx(c, 0), at3->ix[1], at3->ix[2]}}, b = ix_zero(k, 1);
+	CgAt at = {.rank = 4, .lanes = 1, .ix = {at3->ix[0], cg_idx(c, 0), at3->ix[1], at3->ix[2]}}, b = ix_zero(k, a->n->in[2]->type.rank);
 	b.ix[0] = at.ix[0];
 	a->batch = kg_checked(k, kg_elem(k, a->n->in[2], &b), kg_size(k, image, 0));
 	find_bin(k, a, &at);
@@ -144,8 +144,8 @@ static void roi_align_kernel(Kg *k, const WqNode *n)
 static void roi_sizes(Kg *k, const WqNode *n)
 {
 	Cg *c = kg_cg(k);
-	if (n->n_in > 2)
-		ix_agree(k, n->in[1]->type.dim[0], n->in[2]->type.dim[0]);
+	ix_agree(k, n->in[1]->type.dim[1], 4);
+	ix_agree(k, n->in[1]->type.dim[0], n->in[2]->type.rank ? n->in[2]->type.dim[0] : 1);
 	CgVal some = has_elements(k, n->out[0]);
 	kg_fault(k, cg_and(c, some, cg_not(c, has_elements(k, n->in[0]))), KG_EVALUE);
 }
@@ -235,8 +235,9 @@ static void max_roi_pool_kernel(Kg *k, const WqNode *n)
 	kg_nest(k, 4, dim, NULL, 1, pool_bin, (void *)n);
 }
 
-/* An empty image has empty bins: nothing to check. */
-const WqEmit emit_max_roi_pool = {.kernel = max_roi_pool_kernel, .epilogue = true, .repeated = 3};
+static void max_roi_pool_sizes(Kg *k, const WqNode *n) { ix_agree(k, n->in[1]->type.dim[1], 5); }
+
+const WqEmit emit_max_roi_pool = {.kernel = max_roi_pool_kernel, .sizes = max_roi_pool_sizes, .epilogue = true, .repeated = 3};
 
 /* ---- NonMaxSuppression ------------------------------------------------------------------------------------------------
  * Scratch: four f32 a box (its corners in order: y0, x0, y1, x1), then three arrays of numbers: the candidates, room to sort them, and
@@ -403,6 +404,7 @@ static void nms_sizes(Kg *k, const WqNode *n)
 {
 	ix_agree(k, n->in[0]->type.dim[0], n->in[1]->type.dim[0]);
 	ix_agree(k, n->in[0]->type.dim[1], n->in[1]->type.dim[2]);
+	ix_agree(k, n->in[0]->type.dim[2], 4);
 }
 
 static const char *nms_refuse(const WqTarget *t, const WqNode *n)

@@ -118,6 +118,8 @@ void eval_roi_align(WqCall *c)
 		return;
 	if (wq_tensor_count(c->in[0]) == 0)
 		wq_call_fail(c, "the operand is empty");
+	if (wq_tensor_count(c->in[2]) != c->out[0].dim[0])
+		wq_call_fail(c, "%lld batch indices for %lld boxes", (long long)wq_tensor_count(c->in[2]), (long long)c->out[0].dim[0]);
 	int64_t *batch = wq_call_indices(c, 2, c->in[0]->dim[0]);
 	const double *x = as_doubles(c, 0), *roi = as_doubles(c, 1);
 	for (int64_t n = 0; n < c->out[0].dim[0]; n++)
