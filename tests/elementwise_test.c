@@ -1,11 +1,16 @@
 /* Elementwise operators, casts and quantisation in compiled code against the evaluator, over all types, with all kinds
  * of bits: NaN, infinities, subnormals, the least and greatest integers. To the bit where the operator's definition is
  * exact.
+ *
+ *   elementwise_test [TEST]
+ *   elementwise_test -target T [ATTRS]    code for another CPU that this one can run
  */
 #include "api/api.h"
 #include "codegen/codegen.h"
 #include "tests/eval.h"
 #include "tests/test.h"
+
+static const char *target = "native", *attrs;
 
 /* ---- operands ------------------------------------------------------------------------------------------ */
 
@@ -140,7 +145,7 @@ static void check(WqArena *a, const char *text, double tol, uint64_t seed)
 	for (int i = 0; i < n; i++)
 		in[i] = any_tensor(m, &r, &m->main->inputs.v[i]->type);
 	WqRt **want = run_graph(a, m, in, true);
-	WqCodeOptions o = { .target = wq_target("native", NULL, NULL, a), .level = 1 };
+	WqCodeOptions o = { .target = wq_target(target, NULL, attrs, a), .level = 1 };
 	WqJit *j = wq_jit_new(wq_program_new(m, &o, a));
 	ApiCall *call = api_call_new(m, in, a);
 	CHECK_EQ(api_call_jit(call, j, 1), 0);
@@ -407,5 +412,16 @@ TEST(behind_products)
 	behind_product("[3,35]", ", axis=0, block_size=5", "u4");
 }
 
-TEST_MAIN(TEST_RUN(unary) TEST_RUN(binary) TEST_RUN(pow_types) TEST_RUN(where_and_equal) TEST_RUN(casts)
-		  TEST_RUN(bitcasts) TEST_RUN(quantize) TEST_RUN(behind_products))
+int main(int argc, char **argv)
+{
+	int failed = 0, ran = 0;
+	if (argc > 2 && !strcmp(argv[1], "-target")) {
+		target = argv[2];
+		attrs = argc > 3 ? argv[3] : NULL;
+		argc = 1;
+	}
+	TEST_RUN(unary)
+	TEST_RUN(binary) TEST_RUN(pow_types) TEST_RUN(where_and_equal) TEST_RUN(casts) TEST_RUN(bitcasts)
+		TEST_RUN(quantize) TEST_RUN(behind_products) printf("%d passed, %d failed\n", ran - failed, failed);
+	return failed != 0;
+}
