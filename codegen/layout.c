@@ -37,7 +37,8 @@ static bool follows(const WqNode *n)
 {
 	switch (n->op) {
 	case OP_Concat: case OP_Pad: case OP_Slice: case OP_Cast: case OP_BitCast: case OP_QuantizeLinear: case OP_DequantizeLinear:
-	case OP_Resize: case OP_Softmax: case OP_Where: case OP_Expand: case OP_ReduceMean: case OP_ReduceSum: case OP_ReduceMax:
+	case OP_Resize: case OP_Softmax: case OP_LayerNormalization: case OP_RMSNormalization: case OP_CumSum: case OP_CumProd:
+	case OP_Where: case OP_Expand: case OP_ReduceMean: case OP_ReduceSum: case OP_ReduceMax: case OP_ReduceMin: case OP_ReduceProd:
 		return true;
 	default:
 		return wq_op(n->op)->flags & WQ_EW;
