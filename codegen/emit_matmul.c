@@ -18,6 +18,7 @@ typedef struct Plan { /* what types and target decide */
 	Side row, col;          /* who gives rows, who gives vectors */
 	int row_axis, col_axis; /* of the result; -1: none */
 	int batches;            /* leading axes of the result */
+	int skipped;            /* axes of one element behind row_axis */
 	WqDim rows, cols, depth;
 	GemmType type;
 	int lanes;
@@ -45,6 +46,14 @@ static Plan plan(const WqTarget *t, const WqNode *n)
 	p.batches = y->rank - has_row - has_col;
 	p.row_axis = has_row ? p.batches : -1;
 	p.col_axis = has_col ? y->rank - 1 : -1;
+	/* [T,1,K] by one matrix is T rows, not T matrices of a row */
+	while (!p.row.v->data && p.col.batches == 0 && p.row.batches > 0 && p.row.v->type.dim[p.row.outer] == 1) {
+		p.row.outer--;
+		p.row.batches--;
+		p.batches--;
+		p.row_axis--;
+		p.skipped++;
+	}
 	if (dim_of(p.col.v, p.col.outer) == 1 && dim_of(p.row.v, p.row.outer) != 1 && p.row.v->data) {
 		Plan was = p;
 		p.row = was.col;
@@ -364,6 +373,8 @@ static void kernel(Kg *k, const WqNode *n)
 	const WqTarget *t = cg_target(c);
 	Mul m = {.k = k, .c = c, .n = n, .p = plan(t, n), .at = {.rank = n->out[0]->type.rank}};
 	m.row = tile_tensor(k, m.p.row.v);
+	for (int i = 1; i <= m.p.skipped; i++)
+		m.at.ix[m.p.row_axis + i] = cg_idx(c, 0);
 	m.rows = kg_dim(k, m.p.rows);
 	m.cols = kg_dim(k, m.p.cols);
 	m.depth = kg_dim(k, m.p.depth);
