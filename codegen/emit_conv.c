@@ -21,6 +21,8 @@ typedef struct Plan {
 	int axis;                 /* spatial axis along which a tile's rows lie */
 	bool pointwise;           /* one tap, nothing skipped, nothing padded */
 	bool depthwise;           /* lanes are channels of x too: told as one group of one input channel */
+	bool by_column;           /* few output channels: weights are packed one channel after the other */
+	bool dot;                 /* and x is channels-last: lanes are input channels, a vector is an output channel */
 	GemmType type;
 	int lanes;
 	GemmShape shape;
@@ -58,6 +60,11 @@ static int64_t places(const Plan *p, const WqType *y)
 	return transposed(p->n) ? (n + p->w.stride[p->axis] - 1) / p->w.stride[p->axis] : n;
 }
 
+/* Vectors of a tile that the output channels of a group make. */
+static int64_t vectors(const Plan *p) { return p->dot ? p->cout : (p->cout + p->lanes - 1) / p->lanes; }
+
+static int columns(const Plan *p) { return p->dot ? 1 : p->lanes; } /* of a vector */
+
 static Plan plan(const WqTarget *t, const WqNode *n)
 {
 	const WqType *y = &n->out[0]->type, *w = &n->in[1]->type;
@@ -77,7 +84,8 @@ static Plan plan(const WqTarget *t, const WqNode *n)
 		p.cout = p.group;
 		p.group = 1;
 	}
-	p.shape = p.depthwise ? (GemmShape){1, 1} : gemm_shape(t, p.type.acc, places(&p, y), (p.cout + p.lanes - 1) / p.lanes, 0);
+	p.by_column = !p.depthwise && p.lanes >= 4 && p.cout <= p.lanes / 4 && p.cin % p.lanes == 0 && n->in[1]->data;
+	p.shape = p.depthwise ? (GemmShape){1, 1} : gemm_shape(t, p.type.acc, places(&p, y), vectors(&p), 0);
 	return p;
 }
 
@@ -121,7 +129,7 @@ static const void *element(const void *arg, int64_t k, int64_t col)
 
 static GemmPanels panels(const Plan *p, int bytes)
 {
-	return (GemmPanels){p->taps * p->cin, p->cout, p->shape.vecs, p->lanes, bytes};
+	return (GemmPanels){p->taps * p->cin, p->cout, p->by_column ? 1 : p->shape.vecs, p->by_column ? 1 : p->lanes, bytes};
 }
 
 static void fill(const WqPack *w, const WqTensor *t, void *out)
@@ -195,7 +203,7 @@ static GemmWeights weights_at(const Conv *v, CgVal kernel)
 {
 	Cg *c = v->c;
 	const Plan *p = &v->p;
-	GemmWeights w = {v->packed ? gemm_panel : gemm_strided, p->type, p->lanes, .ptr = v->packed};
+	GemmWeights w = {gemm_strided, p->type, p->lanes, .ptr = v->packed};
 	CgKind mem = kg_mem(p->n->in[1]->type.dtype);
 	CgVal at = cg_idx(c, 0);
 	if (v->packed) {
@@ -203,28 +211,33 @@ static GemmWeights weights_at(const Conv *v, CgVal kernel)
 		for (int d = 0; d < p->w.n; d++)
 			if (d != p->axis)
 				at = cg_add(c, cg_muli(c, at, p->w.kernel[d]), v->tap[d]);
-		at = cg_muli(c, cg_add(c, cg_muli(c, at, p->w.kernel[p->axis]), kernel), p->cin * v->vecs * p->lanes);
+		at = cg_muli(c, cg_add(c, cg_muli(c, at, p->w.kernel[p->axis]), kernel), p->cin * (p->by_column ? 1 : v->vecs * p->lanes));
 		at = cg_add(c, at, cg_add(c, cg_muli(c, v->group, gemm_panels_bytes(&g)), cg_muli(c, v->first, g.depth)));
 		w.ptr = cg_at(c, mem, w.ptr, at);
+		w.load = p->dot ? gemm_columns : p->by_column ? gemm_strided : gemm_panel;
+		w.step = cg_idx(c, 1);
+		w.lane = cg_idx(c, g.depth);
+		w.count = p->by_column && !p->dot ? cg_sub(c, cg_idx(c, p->cout), v->first) : NULL;
 		return w;
 	}
 	int in = transposed(p->n) ? 0 : 1, out = !in;
 	for (int d = 0; d < p->w.n; d++)
 		at = cg_add(c, at, cg_mul(c, d == p->axis ? kernel : v->tap[d], v->w.stride[2 + d]));
 	at = cg_add(c, at, cg_mul(c, cg_muli(c, v->group, out == 0 ? p->cout : p->cin), v->w.stride[0]));
-	w.step = v->w.stride[in];
+	w.step = v->w.stride[p->cin == 1 ? 2 + p->axis : in];
 	w.lane = v->w.stride[out];
 	w.ptr = cg_at(c, mem, v->w.ptr, cg_add(c, at, cg_mul(c, v->first, w.lane)));
 	w.count = v->part ? cg_sub(c, cg_idx(c, p->cout), v->first) : NULL;
 	return w;
 }
 
-/* Depthwise: a row's element is a vector of channels. */
+/* A row's element is a vector of channels. */
 static CgVal row_channels(const GemmRows *a, Cg *c, int row, CgVal k)
 {
-	GemmWeights w = {gemm_strided, a->type, a->lanes, .step = k, .lane = a->step, .count = a->count};
+	GemmWeights w = {gemm_strided, a->type, a->lanes, .step = a->step, .lane = a->step, .count = a->count};
 	CgVal v;
-	w.ptr = cg_at(c, a->type.mem == CG_F16 || a->type.mem == CG_BF16 ? CG_I16 : a->type.mem, a->ptr, cg_muli(c, a->row, row - a->first));
+	CgVal at = cg_add(c, cg_muli(c, a->row, row - a->first), cg_mul(c, cg_muli(c, k, a->lanes), a->step));
+	w.ptr = cg_at(c, gemm_bits(a->type), a->ptr, at);
 	gemm_strided(&w, c, cg_idx(c, 0), 1, &v);
 	return v;
 }
@@ -235,12 +248,13 @@ static void steps(Conv *v, uint32_t mask, int first, CgVal at, CgVal kernel, CgV
 	Cg *c = v->c;
 	const Plan *p = &v->p;
 	CgVal unit = v->flat ? v->unit : spatial(v, p->axis);
-	GemmRows a = {p->depthwise ? row_channels : gemm_row_splat, p->type, p->lanes, .step = v->x.stride[1], .first = first};
+	GemmRows a = {p->depthwise || p->dot ? row_channels : gemm_row_splat, p->type, p->lanes, .first = first};
 	GemmWeights w = weights_at(v, kernel);
 	a.row = cg_muli(c, unit, v->phase.stride);
+	a.step = p->cin == 1 && !p->depthwise ? cg_muli(c, unit, v->phase.at_step) : v->x.stride[1];
 	a.ptr = cg_at(c, kg_mem(v->x.dtype), v->x.ptr, cg_add(c, v->base_tap, cg_mul(c, at, unit)));
 	a.count = p->depthwise && v->part ? cg_sub(c, cg_idx(c, p->cout), v->first) : NULL;
-	gemm_steps(&v->tile, mask, &a, &w, count);
+	gemm_steps(&v->tile, mask, &a, &w, p->dot ? cg_divi(c, count, p->lanes) : count);
 }
 
 enum { MASKED_TAPS = 12, MASKED_DEPTH = 4 }; /* at most so many taps, of at least so many channels, are written out */
@@ -263,8 +277,10 @@ static CgVal tap_kernel(const Conv *v, CgVal j)
 static bool runs_on(const Conv *v)
 {
 	int64_t channel, unit;
-	return v->phase.kernel_step == 1 && v->phase.at_step > 0 && cg_const(v->x.stride[1], &channel) && !v->p.depthwise &&
-		cg_const(spatial(v, v->p.axis), &unit) && v->phase.at_step * unit == v->p.cin * channel;
+	if (v->phase.kernel_step != 1 || v->phase.at_step < 1 || v->p.depthwise)
+		return false;
+	return v->p.cin == 1 || (v->packed && cg_const(v->x.stride[1], &channel) && cg_const(spatial(v, v->p.axis), &unit) &&
+		v->phase.at_step * unit == v->p.cin * channel);
 }
 
 static void one_tap(Conv *v, CgVal j) { steps(v, UINT32_MAX, 0, tap_at(v, j), tap_kernel(v, j), cg_idx(v->c, v->p.cin)); }
@@ -289,10 +305,27 @@ static void inside_taps(Conv *v)
 	}
 }
 
+/* One row: the run of taps that hit x. */
+static void clipped_run(Conv *v)
+{
+	Cg *c = v->c;
+	int64_t step = v->phase.at_step;
+	CgVal zero = cg_idx(c, 0), at = tap_at(v, zero);
+	CgVal lo = tile_ceil_div(c, cg_max(c, cg_neg(c, at), zero), step);
+	CgVal hi = tile_ceil_div(c, cg_max(c, cg_sub(c, v->in[v->p.axis], at), zero), step);
+	lo = cg_min(c, lo, v->phase.taps);
+	hi = cg_max(c, cg_min(c, hi, v->phase.taps), lo);
+	steps(v, UINT32_MAX, 0, tap_at(v, lo), tap_kernel(v, lo), cg_muli(c, cg_sub(c, hi, lo), v->p.cin));
+}
+
 /* One row; what its taps hit is tested. */
 static void clipped_taps(Conv *v)
 {
 	Cg *c = v->c;
+	if (runs_on(v)) {
+		clipped_run(v);
+		return;
+	}
 	CgVal j = cg_for(c, cg_idx(c, 0), v->phase.taps, 1);
 	cg_loop_hint(c, CG_NO_UNROLL | CG_NO_VECTOR);
 	cg_if(c, cg_cmp(c, CG_ULT, tap_at(v, j), v->in[v->p.axis]));
@@ -386,15 +419,16 @@ static void other_taps(Conv *v, int d, CgVal base)
 
 /* ---- tiles ------------------------------------------------------------------------------------------------------------ */
 
-/* The panel's bias, one vector each; false if there is none. */
+/* The panel's bias, one vector each (a scalar each of a dot product); false if there is none. */
 static bool bias(const Conv *v, CgVal *init)
 {
 	Cg *c = v->c;
 	const Plan *p = &v->p;
 	const WqValue *b = p->n->n_in > 2 ? p->n->in[2] : NULL;
+	int per = columns(p);
 	for (int i = 0; b && i < v->vecs; i++) {
-		CgVal col = cg_addi(c, v->first, (int64_t)i * p->lanes), count = v->part ? tile_columns(c, col, cg_idx(c, p->cout), p->lanes) : NULL;
-		CgAt at = {.rank = 1, .ix = {cg_add(c, cg_muli(c, v->group, p->cout), col)}, .lanes = p->lanes, .axis = 0};
+		CgVal col = cg_addi(c, v->first, (int64_t)i * per), count = v->part ? tile_columns(c, col, cg_idx(c, p->cout), per) : NULL;
+		CgAt at = {.rank = 1, .ix = {cg_add(c, cg_muli(c, v->group, p->cout), col)}, .lanes = per, .axis = 0};
 		CgVal x = kg_arith(v->k, b->type.dtype, count ? kg_elem_part(v->k, b, &at, count) : kg_elem(v->k, b, &at));
 		init[i] = cg_is_float(p->type.acc) ? x : cg_resize(c, x, p->type.acc, p->type.sign);
 	}
@@ -421,15 +455,19 @@ static void store(Conv *v)
 {
 	Cg *c = v->c;
 	const Plan *p = &v->p;
-	CgVal cols = cg_idx(c, p->cout), channel = cg_muli(c, v->group, p->cout);
+	int per = columns(p);
+	CgVal cols = cg_idx(c, p->cout), channel = cg_muli(c, v->group, p->cout), after[GEMM_VECS];
+	bool add = p->dot && bias(v, after);
 	for (int r = 0; r < v->tile.rows; r++) {
 		CgAt at = v->at;
 		set_row(v, &at, r);
 		for (int i = 0; i < v->vecs; i++) {
-			CgVal col = cg_addi(c, v->first, (int64_t)i * p->lanes);
+			CgVal col = cg_addi(c, v->first, (int64_t)i * per), x = gemm_result(&v->tile, r, i);
 			at.axis = 1;
 			at.ix[1] = cg_add(c, channel, col);
-			tile_put(v->k, p->n, &at, gemm_result(&v->tile, r, i), v->part ? tile_columns(c, col, cols, p->lanes) : NULL);
+			if (p->dot)
+				x = cg_hsum(c, x);
+			tile_put(v->k, p->n, &at, add ? cg_add(c, x, after[i]) : x, v->part ? tile_columns(c, col, cols, per) : NULL);
 		}
 	}
 }
@@ -439,7 +477,7 @@ static void tile(void *arg, CgVal place, int rows)
 	Conv *v = arg;
 	CgVal init[GEMM_VECS];
 	v->place = place;
-	gemm_start(&v->tile, v->c, (GemmShape){rows, v->vecs}, cg_t(v->p.type.acc, v->p.lanes), bias(v, init) ? init : NULL);
+	gemm_start(&v->tile, v->c, (GemmShape){rows, v->vecs}, cg_t(v->p.type.acc, v->p.lanes), !v->p.dot && bias(v, init) ? init : NULL);
 	other_taps(v, 0, v->base);
 	store(v);
 }
@@ -630,13 +668,15 @@ static void lines(Conv *v, const Work *w, CgVal block, int vecs, bool part)
 	cg_end(c);
 }
 
+static int64_t panels_per_group(const Plan *p) { return (vectors(p) + p->shape.vecs - 1) / p->shape.vecs; }
+
 static void piece(Conv *v, const Work *w, CgVal number)
 {
 	Cg *c = v->c;
 	const Plan *p = &v->p;
 	GemmPanels g = panels(p, 1);
-	int64_t width = (int64_t)p->shape.vecs * p->lanes, whole = p->cout / width, per_group = gemm_panel_count(&g);
-	bool part = p->cout % p->lanes != 0;
+	int64_t width = (int64_t)p->shape.vecs * columns(p), whole = p->cout / width, per_group = panels_per_group(p);
+	bool part = p->cout % columns(p) != 0;
 	CgVal block = cg_udiv(c, number, w->panels), panel = cg_urem(c, number, w->panels), in_group = cg_urem(c, panel, cg_idx(c, per_group));
 	v->group = cg_divi(c, panel, per_group);
 	v->first = cg_muli(c, in_group, width);
@@ -705,7 +745,7 @@ static bool flatten(Conv *v)
 	return true;
 }
 
-/* A tile's rows, now that strides are known. */
+/* A tile's shape, now that strides are known. */
 static void settle_rows(Conv *v, const WqTarget *t)
 {
 	Cg *c = v->c;
@@ -717,10 +757,11 @@ static void settle_rows(Conv *v, const WqTarget *t)
 		v->phase.count = d ? cg_mul(c, v->phase.count, v->out[d]) : v->out[d];
 	if (cg_const(v->phase.count, &count))
 		count = (count + step - 1) / step;
+	p->dot = p->by_column && tile_is(v->x.stride[1], 1);
 	if (p->depthwise) /* loads of x serve several taps: few enough rows that they stay in registers */
 		p->shape.rows = count >= 0 && count < t->vector_regs / 4 ? (count ? (int)count : 1) : t->vector_regs / 4;
 	else
-		p->shape = gemm_shape(t, p->type.acc, count, (p->cout + p->lanes - 1) / p->lanes, p->shape.vecs);
+		p->shape = gemm_shape(t, p->type.acc, count, vectors(p), p->by_column ? (int)vectors(p) : p->shape.vecs);
 }
 
 /* How many lines, and how large a piece: what it reads of x should stay in the second cache while one panel after the other is done. */
@@ -729,8 +770,7 @@ static Work divide(Conv *v)
 	Cg *c = v->c;
 	const Plan *p = &v->p;
 	const WqTarget *t = cg_target(c);
-	GemmPanels g = panels(p, 1);
-	Work w = {.lines = v->out[p->axis], .panels = cg_idx(c, p->group * gemm_panel_count(&g)), .chunks = cg_idx(c, 1), .block = 1};
+	Work w = {.lines = v->out[p->axis], .panels = cg_idx(c, p->group * panels_per_group(p)), .chunks = cg_idx(c, 1), .block = 1};
 	int64_t bytes = cg_kind_bytes(c, kg_mem(v->x.dtype)), row = 4096, rows = 1, place = bytes * p->cin * p->group;
 	if (p->depthwise)
 		place = bytes * p->lanes;

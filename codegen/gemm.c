@@ -24,15 +24,15 @@ static CgVal widen(Cg *c, GemmType t, CgVal v)
 	return t.mem == CG_F16 ? cg_half_to_f32(c, v) : t.mem == CG_BF16 ? cg_bf16_to_f32(c, v) : cg_resize(c, v, t.acc, t.sign);
 }
 
-static CgKind bits(GemmType t) { return t.mem == CG_F16 || t.mem == CG_BF16 ? CG_I16 : t.mem; }
+CgKind gemm_bits(GemmType t) { return t.mem == CG_F16 || t.mem == CG_BF16 ? CG_I16 : t.mem; }
 
 CgVal gemm_load(Cg *c, GemmType t, int lanes, CgVal ptr, CgVal n)
 {
-	CgType as = cg_t(bits(t), lanes);
+	CgType as = cg_t(gemm_bits(t), lanes);
 	return widen(c, t, n ? cg_load_part(c, as, ptr, n, 0) : cg_load(c, as, ptr, 0));
 }
 
-static CgVal at(Cg *c, GemmType t, CgVal ptr, CgVal i) { return cg_at(c, bits(t), ptr, i); }
+static CgVal at(Cg *c, GemmType t, CgVal ptr, CgVal i) { return cg_at(c, gemm_bits(t), ptr, i); }
 
 /* The row's own offset last: where it is a number it folds into the instruction. */
 static CgVal row_ptr(const GemmRows *a, Cg *c, int row, CgVal k)
@@ -55,13 +55,13 @@ CgVal gemm_row_vector(const GemmRows *a, Cg *c, int row, CgVal k)
 void gemm_panel(const GemmWeights *b, Cg *c, CgVal k, int vecs, CgVal *w)
 {
 	CgVal ptr = at(c, b->type, b->ptr, cg_muli(c, k, (int64_t)vecs * b->lanes));
-	int line = cg_target(c)->line, bytes = vecs * b->lanes * cg_kind_bytes(c, bits(b->type));
+	int line = cg_target(c)->line, bytes = vecs * b->lanes * cg_kind_bytes(c, gemm_bits(b->type));
 	for (int i = 0; b->ahead && i < bytes; i += line) {
 		cg_prefetch(c, cg_ati(c, CG_I8, ptr, b->ahead + i), 3);
 		cg_prefetch(c, cg_ati(c, CG_I8, ptr, 8 * b->ahead + i), 2);
 	}
 	for (int v = 0; v < vecs; v++)
-		w[v] = gemm_load(c, b->type, b->lanes, cg_ati(c, bits(b->type), ptr, (int64_t)v * b->lanes), NULL);
+		w[v] = gemm_load(c, b->type, b->lanes, cg_ati(c, gemm_bits(b->type), ptr, (int64_t)v * b->lanes), NULL);
 }
 
 /* Lanes beyond the last column: masked where they are neighbours in memory, else they read the last one again. */
@@ -80,7 +80,7 @@ void gemm_strided(const GemmWeights *b, Cg *c, CgVal k, int vecs, CgVal *w)
 		CgVal i = cg_add(c, first, cg_iota(c, cg_t(cg_index(c), b->lanes)));
 		if (b->count)
 			i = cg_min(c, i, cg_addi(c, b->count, -1));
-		w[v] = widen(c, b->type, cg_gather(c, bits(b->type), ptr, cg_mul(c, i, b->lane)));
+		w[v] = widen(c, b->type, cg_gather(c, gemm_bits(b->type), ptr, cg_mul(c, i, b->lane)));
 	}
 }
 

@@ -19,6 +19,7 @@ typedef struct GemmType {
 	bool sign;  /* narrow integers are extended by sign */
 } GemmType;
 GemmType gemm_type(CgKind mem, bool sign);
+CgKind gemm_bits(GemmType t); /* as it is loaded: CG_I16 for 16-bit floats */
 int gemm_lanes(const WqTarget *t, CgKind acc); /* of an accumulator; 1 where vectors do not help */
 /* `lanes` consecutive elements, as accumulators take them; the first n of them where n is not NULL, the others 0. */
 CgVal gemm_load(Cg *c, GemmType t, int lanes, CgVal ptr, CgVal n);

@@ -175,6 +175,17 @@ static void view_layout(WqBuild *b, const WqNode *n, WqPlace *p)
 	}
 }
 
+/* What is copied or computed anyway is written as the convolution that reads it wants it. */
+static bool read_as_image(const WqValue *v)
+{
+	for (int i = 0; i < v->uses.n; i++) {
+		const WqNode *u = v->uses.v[i].node;
+		if (v->uses.v[i].index == 0 && (u->op == OP_Conv || u->op == OP_ConvTranspose))
+			return v->type.rank >= 3;
+	}
+	return false;
+}
+
 static void node_layout(WqBuild *b, const WqNode *n)
 {
 	for (int i = 0; i < n->n_out; i++) {
@@ -186,7 +197,7 @@ static void node_layout(WqBuild *b, const WqNode *n)
 			continue;
 		if ((n->op == OP_Reshape || n->op == OP_Transpose || n->op == OP_Slice) && wq_view_of(b, n))
 			view_layout(b, n, p);
-		else if (makes_image(n))
+		else if (makes_image(n) || (follows(n) && !(wq_op(n->op)->flags & WQ_EW) && read_as_image(p->v)))
 			channels_last(p, p->v->type.rank);
 		else if (follows(n))
 			follow(b, n, p);

@@ -73,9 +73,18 @@ static bool same(const WqTensor *a, const WqTensor *b, const char *what)
 	return ok;
 }
 
+static void show(const Case *k)
+{
+	WqStr s = {.a = k->m->arena};
+	wq_print(k->m, &s, NULL, 0);
+	fprintf(stderr, "%s\n", s.s);
+}
+
 static void compare(Case *k, const char *what)
 {
 	WqArena *a = k->m->arena;
+	if (getenv("SHOW"))
+		show(k);
 	WqEngineOptions eo = {.threads = 1, .plain = true};
 	WqEngine *e = wq_engine_new(k->m, &eo);
 	WqRt *want = NULL;
@@ -89,9 +98,7 @@ static void compare(Case *k, const char *what)
 		bool ok = same(&want->t, &got->t, what);
 		wq_rt_unref(got);
 		if (!ok) {
-			WqStr s = {.a = a};
-			wq_print(k->m, &s, NULL, 0);
-			fprintf(stderr, "%s\n", s.s);
+			show(k);
 			break;
 		}
 	}
@@ -194,7 +201,7 @@ static void conv(unsigned seed, bool transposed)
 	finish(&k, node, what);
 }
 
-/* FIRST and ROUNDS in the environment: other cases, by hand. */
+/* FIRST and ROUNDS in the environment: other cases, by hand; SHOW prints them. */
 static void each(void (*fn)(unsigned seed))
 {
 	const char *from = getenv("FIRST"), *count = getenv("ROUNDS");
