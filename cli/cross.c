@@ -1,5 +1,6 @@
-/* cross.c: runs objects for other CPUs. The runner (tests/cross/) is compiled once a target by clang; an object is linked with it and with
- * the runtime by lld into a program without a C library, which reads in.bin and writes out.bin (tests/cross/runner.c tells their layout).
+/* cross.c: runs objects for other CPUs. The runner (tests/cross/) is compiled once a target by clang; an object is
+ * linked with it and with the runtime by lld into a program without a C library, which reads in.bin and writes out.bin
+ * (tests/cross/runner.c tells their layout).
  */
 #include "cli/cross.h"
 #include "codegen/object_file.h"
@@ -16,7 +17,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_ARGS = 40, STACK_SLACK = 256 /* what the runner cannot tell from the model's own */, IO_FAILED = 98, IO_FAULT = 99 /* tests/cross/io.h */ };
+enum {
+	MAX_ARGS = 40,
+	STACK_SLACK = 256, /* what the runner cannot tell from the model's own */
+	IO_FAILED = 98,    /* tests/cross/io.h */
+};
 
 typedef struct Machine {
 	const char *name;    /* WqTarget.qemu */
@@ -27,7 +32,9 @@ typedef struct Machine {
 } Machine;
 
 #define SEMIHOSTING "-nographic -monitor none -serial none -semihosting-config enable=on,target=native "
-#define MPS2(psram) "CODE (rx) : ORIGIN = 0, LENGTH = 4M\nRAM (rwx) : ORIGIN = 0x20000000, LENGTH = 4M\nBIG (rwx) : ORIGIN = " psram ", LENGTH = 16M\n"
+#define MPS2(psram) \
+	"CODE (rx) : ORIGIN = 0, LENGTH = 4M\nRAM (rwx) : ORIGIN = 0x20000000, LENGTH = 4M\n" \
+	"BIG (rwx) : ORIGIN = " psram ", LENGTH = 16M\n"
 static const Machine machines[] = {
 	{ "qemu-x86_64", "qemu-x86_64", "-cpu max", "linux.c", NULL },
 	{ "qemu-aarch64", "qemu-aarch64", "-cpu max", "linux.c", NULL },
@@ -39,8 +46,6 @@ static const Machine machines[] = {
 	{ "an547", "qemu-system-arm", SEMIHOSTING "-M mps3-an547 -kernel", "board.c",
 	  "CODE (rx) : ORIGIN = 0, LENGTH = 512K\nRAM (rwx) : ORIGIN = 0x20000000, LENGTH = 512K\n"
 	  "BIG (rwx) : ORIGIN = 0x60000000, LENGTH = 256M\n" },
-	{ "microbit", "qemu-system-arm", SEMIHOSTING "-M microbit -kernel", "board.c",
-	  "CODE (rx) : ORIGIN = 0, LENGTH = 256K\nRAM (rwx) : ORIGIN = 0x20000000, LENGTH = 16K\n" },
 	{ "virt32", "qemu-system-riscv32", SEMIHOSTING "-M virt -bios none -kernel", "board.c",
 	  "CODE (rx) : ORIGIN = 0x80000000, LENGTH = 4M\nRAM (rwx) : ORIGIN = 0x80400000, LENGTH = 4M\n"
 	  "BIG (rwx) : ORIGIN = 0x80800000, LENGTH = 112M\n" },
@@ -182,15 +187,21 @@ static void need_tools(const Cross *x, WqArena *a)
 		if (!in_path(tool[i], a))
 			wq_str_printf(&missing, "%s%s", missing.n ? ", " : "", tool[i]);
 	if (missing.n)
-		wq_fail(WQ_EINPUT, "running code for %s needs %s (scripts/setup.sh --cross)", x->target->name, missing.s);
+		wq_fail(WQ_EINPUT, "running code for %s needs %s (scripts/setup.sh --cross)", x->target->name,
+			missing.s);
 }
 
 static void compiler_args(const WqTarget *t, Args *l, WqArena *a)
 {
-	args_of(l, "clang-19 -O2 -std=c11 -ffreestanding -fno-stack-protector -ffunction-sections -fdata-sections -c -I.", a);
+	args_of(l,
+		"clang-19 -O2 -std=c11 -ffreestanding -fno-stack-protector -ffunction-sections -fdata-sections -c -I.",
+		a);
 	arg(l, wq_sprintf(a, "--target=%s", t->triple));
 	if (t->family == WQ_RISCV)
-		args_of(l, t->index_bits == 64 ? "-march=rv64gc -mabi=lp64d" : wq_sprintf(a, "-march=rv32imfc -mabi=%s", t->abi), a);
+		args_of(l,
+			t->index_bits == 64 ? "-march=rv64gc -mabi=lp64d"
+					    : wq_sprintf(a, "-march=rv32imfc -mabi=%s", t->abi),
+			a);
 	else if (t->family == WQ_CORTEX_M)
 		arg(l, wq_sprintf(a, "-mcpu=%s", t->cpu));
 	else if (t->family == WQ_WASM)
@@ -227,7 +238,7 @@ static void build_runner(const Cross *x, WqArena *a)
 		size_t n;
 		WqStr s = { .a = a };
 		const char *p = cli_file("tests/cross/board.ld", &n);
-		wq_str_printf(&s, "MEMORY {\n%s}\n%s", x->machine->memory, strstr(x->machine->memory, "BIG") ? "" : "REGION_ALIAS(\"BIG\", RAM)\n");
+		wq_str_printf(&s, "MEMORY {\n%s}\n", x->machine->memory);
 		wq_str_write(&s, p, n);
 		put_file(wq_sprintf(a, "%s/script.ld", x->dir), s.s, s.n);
 	}
@@ -272,7 +283,8 @@ Cross *cross_new(const WqTarget *t, const char *keep, WqArena *a)
 		x->run = "";
 	else {
 		need_tools(x, a);
-		x->run = wq_sprintf(a, "%s %s%s", x->machine->program, x->machine->args, ends_with(x->machine->args, "vlen=") ? vlen(t) : "");
+		x->run = wq_sprintf(a, "%s %s%s", x->machine->program, x->machine->args,
+				    ends_with(x->machine->args, "vlen=") ? vlen(t) : "");
 	}
 	x->keep = keep;
 	if (!keep)
@@ -303,7 +315,8 @@ static void link_program(const Cross *x, const char *dir, const char *object, Wq
 	arg(&l, object);
 	if (run_in(dir, &l, &said, a)) {
 		bool full = strstr(said, "will not fit in region") || strstr(said, "overflowed");
-		wq_fail(full ? WQ_EUNSUPPORTED : WQ_EINPUT, full ? "the program does not fit into %s: %s" : "linking for %s: %s", x->machine->name, said);
+		wq_fail(full ? WQ_EUNSUPPORTED : WQ_EINPUT,
+			full ? "the program does not fit into %s: %s" : "linking for %s: %s", x->machine->name, said);
 	}
 }
 
@@ -372,7 +385,8 @@ static void judge(int64_t wrong, int64_t used, int64_t promised)
 	if (wrong & 2)
 		wq_fail(WQ_ECHECK, "an input was written");
 	if (promised && used > promised + STACK_SLACK)
-		wq_fail(WQ_ECHECK, "%lld bytes of stack were used, %lld promised", (long long)used, (long long)promised);
+		wq_fail(WQ_ECHECK, "%lld bytes of stack were used, %lld promised", (long long)used,
+			(long long)promised);
 }
 
 static int read_outputs(const ApiCall *c, const char *path, WqArena *a)
@@ -386,7 +400,8 @@ static int read_outputs(const ApiCall *c, const char *path, WqArena *a)
 	for (int i = 0; i < g->outputs.n; i++)
 		expected += g->outputs.v[i].value->type.rank;
 	if (n_dims != expected)
-		wq_fail(WQ_ECHECK, "the object's outputs have %lld sizes, the model's %lld", (long long)n_dims, (long long)expected);
+		wq_fail(WQ_ECHECK, "the object's outputs have %lld sizes, the model's %lld", (long long)n_dims,
+			(long long)expected);
 	memcpy(c->out_dims, get(&f, (size_t)n_dims * sizeof *c->out_dims), (size_t)n_dims * sizeof *c->out_dims);
 	for (int i = 0; code == WQRT_OK && i < g->outputs.n; i++) {
 		size_t n = (size_t)get64(&f);
@@ -403,14 +418,16 @@ static void write_script(const Cross *x, const char *dir, WqArena *a)
 {
 	WqStr s = { .a = a };
 	size_t n = strcspn(x->run, " ");
-	wq_str_printf(&s, "#!/bin/sh\ncd \"$(dirname \"$0\")\" && exec %.*s %s%s ./program\n", (int)n, x->run, n ? "$QEMU_OPTIONS" : "", x->run + n);
+	wq_str_printf(&s, "#!/bin/sh\ncd \"$(dirname \"$0\")\" && exec %.*s %s%s ./program\n", (int)n, x->run,
+		      n ? "$QEMU_OPTIONS" : "", x->run + n);
 	char *path = wq_sprintf(a, "%s/run", dir);
 	put_file(path, s.s, s.n);
 	if (chmod(path, 0755))
 		wq_fail(WQ_EINPUT, "%s cannot be made executable", path);
 }
 
-int cross_call(const Cross *x, const ApiCall *c, const char *object, const WqProgram *weights, const char *name, WqArena *a)
+int cross_call(const Cross *x, const ApiCall *c, const char *object, const WqProgram *weights, const char *name,
+	       WqArena *a)
 {
 	char *dir = x->keep ? wq_sprintf(a, "%s/%s", x->dir, name) : wq_sprintf(a, "%s/%ld", x->dir, (long)getpid());
 	make_dir(dir);

@@ -1,6 +1,6 @@
 /* runtime: writes the runtime's sources, which the program carries, into a directory. */
-#include "cli/cross.h"
 #include "cli/cli.h"
+#include "cli/cross.h"
 
 #include <errno.h>
 #include <sys/stat.h>

@@ -1,6 +1,7 @@
-/* int64.c: 64-bit integers on 32-bit CPUs, and division where the CPU has none: the names that compilers call. Weak, so that a
- * toolchain's own library wins. What divides by zero gets 0, and the dividend as the remainder. */
-/* NOLINTBEGIN(bugprone-reserved-identifier,readability-inconsistent-declaration-parameter-name): the names are the compilers' */
+/* int64.c: 64-bit integers on 32-bit CPUs, and division where the CPU has none: the names that compilers call. Weak, so
+ * that a toolchain's own library wins. What divides by zero gets 0, and the dividend as the remainder. */
+/* NOLINTBEGIN(bugprone-reserved-identifier,readability-inconsistent-declaration-parameter-name): the names are the
+ * compilers' */
 #include <stdint.h>
 
 #define RT __attribute__((weak))
@@ -160,19 +161,19 @@ static int32_t divide32_signed(int32_t n, int32_t d, int32_t *rem)
 	return (int32_t)((n < 0) != (d < 0) ? -q : q);
 }
 
-#define DIVISION(T, div, mod, divide) \
-	RT T div(T n, T d); \
-	RT T div(T n, T d) \
-	{ \
-		T r; \
+#define DIVISION(T, div, mod, divide)    \
+	RT T div(T n, T d);              \
+	RT T div(T n, T d)               \
+	{                                \
+		T r;                     \
 		return divide(n, d, &r); \
-	} \
-	RT T mod(T n, T d); \
-	RT T mod(T n, T d) \
-	{ \
-		T r; \
-		divide(n, d, &r); \
-		return r; \
+	}                                \
+	RT T mod(T n, T d);              \
+	RT T mod(T n, T d)               \
+	{                                \
+		T r;                     \
+		divide(n, d, &r);        \
+		return r;                \
 	}
 DIVISION(uint64_t, __udivdi3, __umoddi3, divide64)
 DIVISION(int64_t, __divdi3, __moddi3, divide64_signed)
@@ -231,20 +232,26 @@ AEABI uint64_t __aeabi_idivmod(int32_t n, int32_t d)
 }
 
 /* Quotient in r0:r1, remainder in r2:r3, which C cannot say. */
-__attribute__((used)) static uint64_t wqrt_uldivmod(uint64_t n, uint64_t d, uint64_t *rem) { return divide64(n, d, rem); }
-__attribute__((used)) static int64_t wqrt_ldivmod(int64_t n, int64_t d, int64_t *rem) { return divide64_signed(n, d, rem); }
-#define DIVMOD(name, real) \
+__attribute__((used)) static uint64_t wqrt_uldivmod(uint64_t n, uint64_t d, uint64_t *rem)
+{
+	return divide64(n, d, rem);
+}
+__attribute__((used)) static int64_t wqrt_ldivmod(int64_t n, int64_t d, int64_t *rem)
+{
+	return divide64_signed(n, d, rem);
+}
+#define DIVMOD(name, real)                           \
 	__attribute__((naked, weak)) void name(void) \
-	{ \
-		__asm__("push {r4, lr}\n\t" \
-			"sub sp, #16\n\t" \
-			"add r4, sp, #8\n\t" \
-			"str r4, [sp]\n\t" \
-			"bl " #real "\n\t" \
-			"ldr r2, [sp, #8]\n\t" \
-			"ldr r3, [sp, #12]\n\t" \
-			"add sp, #16\n\t" \
-			"pop {r4, pc}"); \
+	{                                            \
+		__asm__("push {r4, lr}\n\t"          \
+			"sub sp, #16\n\t"            \
+			"add r4, sp, #8\n\t"         \
+			"str r4, [sp]\n\t"           \
+			"bl " #real "\n\t"           \
+			"ldr r2, [sp, #8]\n\t"       \
+			"ldr r3, [sp, #12]\n\t"      \
+			"add sp, #16\n\t"            \
+			"pop {r4, pc}");             \
 	}
 DIVMOD(__aeabi_uldivmod, wqrt_uldivmod)
 DIVMOD(__aeabi_ldivmod, wqrt_ldivmod)

@@ -20,7 +20,8 @@ static void copy_up(unsigned char *d, const unsigned char *s, size_t n)
 		for (; n && (uintptr_t)d % W; n--, plain_loop())
 			*d++ = *s++;
 		for (; n >= 4 * W; n -= 4 * W, d += 4 * W, s += 4 * W, plain_loop()) {
-			Word a = ((const Word *)s)[0], b = ((const Word *)s)[1], c = ((const Word *)s)[2], e = ((const Word *)s)[3];
+			Word a = ((const Word *)s)[0], b = ((const Word *)s)[1], c = ((const Word *)s)[2],
+			     e = ((const Word *)s)[3];
 			((Word *)d)[0] = a;
 			((Word *)d)[1] = b;
 			((Word *)d)[2] = c;
@@ -74,15 +75,16 @@ RT int memcmp(const void *a, const void *b, size_t n)
 	return 0;
 }
 
-/* The run-time ABI of ARM has names of its own, by what is known of the alignment; memset's arguments are the other way round. */
+/* The run-time ABI of ARM has names of its own, by what is known of the alignment; memset's arguments are the other way
+ * round. */
 #ifdef __ARM_EABI__
-#define COPIES(name, real) \
+#define COPIES(name, real)                                  \
 	RT void name(void *to, const void *from, size_t n); \
 	RT void name(void *to, const void *from, size_t n) { real(to, from, n); }
-#define SETS(name, clear) \
-	RT void name(void *to, size_t n, int byte); \
+#define SETS(name, clear)                                                   \
+	RT void name(void *to, size_t n, int byte);                         \
 	RT void name(void *to, size_t n, int byte) { memset(to, byte, n); } \
-	RT void clear(void *to, size_t n); \
+	RT void clear(void *to, size_t n);                                  \
 	RT void clear(void *to, size_t n) { memset(to, 0, n); }
 COPIES(__aeabi_memcpy, memcpy)
 COPIES(__aeabi_memcpy4, memcpy)

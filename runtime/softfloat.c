@@ -1,8 +1,9 @@
-/* softfloat.c: f32 and f64 for CPUs that lack them, under the names that compilers call: those of ARM's run-time ABI, elsewhere those of
- * libgcc and compiler-rt. Weak, so that a toolchain's own library wins.
- * The arithmetic is in softfloat.h.
+/* softfloat.c: f32 and f64 for CPUs that lack them, under the names that compilers call: those of ARM's run-time ABI,
+ * elsewhere those of libgcc and compiler-rt. Weak, so that a toolchain's own library wins. The arithmetic is in
+ * softfloat.h.
  */
-/* NOLINTBEGIN(bugprone-reserved-identifier,readability-inconsistent-declaration-parameter-name): the names are the compilers' */
+/* NOLINTBEGIN(bugprone-reserved-identifier,readability-inconsistent-declaration-parameter-name): the names are the
+ * compilers' */
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -57,7 +58,8 @@ static inline uint64_t f64_of_f32(uint32_t b)
 	uint32_t sig, magnitude = b & 0x7fffffff;
 	uint64_t sign = (uint64_t)(b & 0x80000000) << 32;
 	if (magnitude >= 0x7f800000) /* the NaN's payload stays at the top */
-		return sign | 0x7ff0000000000000 | (uint64_t)(magnitude & 0x7fffff) << 29 | (f32_is_nan(b) ? 1ull << 51 : 0);
+		return sign | 0x7ff0000000000000 | (uint64_t)(magnitude & 0x7fffff) << 29 |
+		       (f32_is_nan(b) ? 1ull << 51 : 0);
 	if (!magnitude)
 		return sign;
 	int e = f32_normal(magnitude, &sig) - 127 + 1023;
@@ -85,42 +87,43 @@ static inline uint32_t f32_of_f64(uint64_t b)
 #define RT __attribute__((weak))
 #endif
 #define FUNCTION(ret, name, params, result) \
-	RT ret name params; \
+	RT ret name params;                 \
 	RT ret name params { return result; }
 
 #define BINARY(T, P, name, op) FUNCTION(T, name, (T a, T b), P##_value(P##_##op(P##_bits(a), P##_bits(b))))
 #define SUB(T, P, name, sign) FUNCTION(T, name, (T a, T b), P##_value(P##_add_bits(P##_bits(a), P##_bits(b) ^ (sign))))
-#define COMPARE(T, P, name, test) \
-	RT int name(T a, T b); \
-	RT int name(T a, T b) \
-	{ \
+#define COMPARE(T, P, name, test)                              \
+	RT int name(T a, T b);                                 \
+	RT int name(T a, T b)                                  \
+	{                                                      \
 		int c = P##_compare(P##_bits(a), P##_bits(b)); \
-		return test; \
+		return test;                                   \
 	}
-#define FROM(T, P, I, name) FUNCTION(T, name, (I v), P##_value(P##_from_integer(v < 0, v < 0 ? -(uint64_t)v : (uint64_t)v)))
+#define FROM(T, P, I, name) \
+	FUNCTION(T, name, (I v), P##_value(P##_from_integer(v < 0, v < 0 ? -(uint64_t)v : (uint64_t)v)))
 #define FROM_U(T, P, I, name) FUNCTION(T, name, (I v), P##_value(P##_from_integer(false, v)))
 #define TO(T, P, I, name, sign, max) FUNCTION(I, name, (T v), (I)P##_to_integer(P##_bits(v), sign, max))
 
 #ifdef __ARM_EABI__
-#define ALL(T, P, p, SIGN) \
-	BINARY(T, P, __aeabi_##p##add, add_bits) \
-	SUB(T, P, __aeabi_##p##sub, SIGN) \
+#define ALL(T, P, p, SIGN)                                                                                   \
+	BINARY(T, P, __aeabi_##p##add, add_bits)                                                             \
+	SUB(T, P, __aeabi_##p##sub, SIGN)                                                                    \
 	FUNCTION(T, __aeabi_##p##rsub, (T a, T b), P##_value(P##_add_bits(P##_bits(b), P##_bits(a) ^ SIGN))) \
-	BINARY(T, P, __aeabi_##p##mul, mul_bits) \
-	BINARY(T, P, __aeabi_##p##div, div_bits) \
-	COMPARE(T, P, __aeabi_##p##cmpeq, c == 0) \
-	COMPARE(T, P, __aeabi_##p##cmplt, c == -1) \
-	COMPARE(T, P, __aeabi_##p##cmple, c <= 0) \
-	COMPARE(T, P, __aeabi_##p##cmpgt, c == 1) \
-	COMPARE(T, P, __aeabi_##p##cmpge, c == 0 || c == 1) \
-	COMPARE(T, P, __aeabi_##p##cmpun, c == 2) \
-	FROM(T, P, int32_t, __aeabi_i2##p) \
-	FROM_U(T, P, uint32_t, __aeabi_ui2##p) \
-	FROM(T, P, int64_t, __aeabi_l2##p) \
-	FROM_U(T, P, uint64_t, __aeabi_ul2##p) \
-	TO(T, P, int32_t, __aeabi_##p##2iz, true, INT32_MAX) \
-	TO(T, P, uint32_t, __aeabi_##p##2uiz, false, UINT32_MAX) \
-	TO(T, P, int64_t, __aeabi_##p##2lz, true, INT64_MAX) \
+	BINARY(T, P, __aeabi_##p##mul, mul_bits)                                                             \
+	BINARY(T, P, __aeabi_##p##div, div_bits)                                                             \
+	COMPARE(T, P, __aeabi_##p##cmpeq, c == 0)                                                            \
+	COMPARE(T, P, __aeabi_##p##cmplt, c == -1)                                                           \
+	COMPARE(T, P, __aeabi_##p##cmple, c <= 0)                                                            \
+	COMPARE(T, P, __aeabi_##p##cmpgt, c == 1)                                                            \
+	COMPARE(T, P, __aeabi_##p##cmpge, c == 0 || c == 1)                                                  \
+	COMPARE(T, P, __aeabi_##p##cmpun, c == 2)                                                            \
+	FROM(T, P, int32_t, __aeabi_i2##p)                                                                   \
+	FROM_U(T, P, uint32_t, __aeabi_ui2##p)                                                               \
+	FROM(T, P, int64_t, __aeabi_l2##p)                                                                   \
+	FROM_U(T, P, uint64_t, __aeabi_ul2##p)                                                               \
+	TO(T, P, int32_t, __aeabi_##p##2iz, true, INT32_MAX)                                                 \
+	TO(T, P, uint32_t, __aeabi_##p##2uiz, false, UINT32_MAX)                                             \
+	TO(T, P, int64_t, __aeabi_##p##2lz, true, INT64_MAX)                                                 \
 	TO(T, P, uint64_t, __aeabi_##p##2ulz, false, UINT64_MAX)
 ALL(float, f32, f, 0x80000000)
 ALL(double, f64, d, 0x8000000000000000)
@@ -128,25 +131,25 @@ FUNCTION(double, __aeabi_f2d, (float v), f64_value(f64_of_f32(f32_bits(v))))
 FUNCTION(float, __aeabi_d2f, (double v), f32_value(f32_of_f64(f64_bits(v))))
 #else
 /* A NaN makes every comparison but != false: less-than's answer is positive then, greater-than's negative. */
-#define ALL(T, P, p, SIGN) \
-	BINARY(T, P, __add##p##3, add_bits) \
-	SUB(T, P, __sub##p##3, SIGN) \
-	BINARY(T, P, __mul##p##3, mul_bits) \
-	BINARY(T, P, __div##p##3, div_bits) \
-	COMPARE(T, P, __eq##p##2, c) \
-	COMPARE(T, P, __ne##p##2, c) \
-	COMPARE(T, P, __lt##p##2, c) \
-	COMPARE(T, P, __le##p##2, c) \
-	COMPARE(T, P, __gt##p##2, c == 2 ? -1 : c) \
-	COMPARE(T, P, __ge##p##2, c == 2 ? -1 : c) \
-	COMPARE(T, P, __unord##p##2, c == 2) \
-	FROM(T, P, int32_t, __floatsi##p) \
-	FROM_U(T, P, uint32_t, __floatunsi##p) \
-	FROM(T, P, int64_t, __floatdi##p) \
-	FROM_U(T, P, uint64_t, __floatundi##p) \
-	TO(T, P, int32_t, __fix##p##si, true, INT32_MAX) \
+#define ALL(T, P, p, SIGN)                                     \
+	BINARY(T, P, __add##p##3, add_bits)                    \
+	SUB(T, P, __sub##p##3, SIGN)                           \
+	BINARY(T, P, __mul##p##3, mul_bits)                    \
+	BINARY(T, P, __div##p##3, div_bits)                    \
+	COMPARE(T, P, __eq##p##2, c)                           \
+	COMPARE(T, P, __ne##p##2, c)                           \
+	COMPARE(T, P, __lt##p##2, c)                           \
+	COMPARE(T, P, __le##p##2, c)                           \
+	COMPARE(T, P, __gt##p##2, c == 2 ? -1 : c)             \
+	COMPARE(T, P, __ge##p##2, c == 2 ? -1 : c)             \
+	COMPARE(T, P, __unord##p##2, c == 2)                   \
+	FROM(T, P, int32_t, __floatsi##p)                      \
+	FROM_U(T, P, uint32_t, __floatunsi##p)                 \
+	FROM(T, P, int64_t, __floatdi##p)                      \
+	FROM_U(T, P, uint64_t, __floatundi##p)                 \
+	TO(T, P, int32_t, __fix##p##si, true, INT32_MAX)       \
 	TO(T, P, uint32_t, __fixuns##p##si, false, UINT32_MAX) \
-	TO(T, P, int64_t, __fix##p##di, true, INT64_MAX) \
+	TO(T, P, int64_t, __fix##p##di, true, INT64_MAX)       \
 	TO(T, P, uint64_t, __fixuns##p##di, false, UINT64_MAX)
 ALL(float, f32, sf, 0x80000000)
 ALL(double, f64, df, 0x8000000000000000)

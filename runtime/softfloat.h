@@ -1,11 +1,12 @@
 /* softfloat.h: binary floating point in integers, for one format; softfloat.c includes this once for each.
  *
- * Before: FLOAT, BITS (an unsigned integer of its size), WIDTH (of BITS), FRAC (bits of the stored fraction), N(x) (x's name in this
- * format). All of them are undefined at the end.
+ * Before: FLOAT, BITS (an unsigned integer of its size), WIDTH (of BITS), FRAC (bits of the stored fraction), N(x) (x's
+ * name in this format). All of them are undefined at the end.
  *
- * A finite number is taken apart into sign, biased exponent and a significand with its leading bit at FRAC, then GUARD bits below:
- * two for rounding and one that is set when anything lower is. Results round to nearest, halves to even; subnormals are kept;
- * a NaN that comes in goes out quiet, one that arises is positive and quiet (what arises on the CPU differs among CPUs).
+ * A finite number is taken apart into sign, biased exponent and a significand with its leading bit at FRAC, then GUARD
+ * bits below: two for rounding and one that is set when anything lower is. Results round to nearest, halves to even;
+ * subnormals are kept; a NaN that comes in goes out quiet, one that arises is positive and quiet (what arises on the
+ * CPU differs among CPUs).
  */
 #define GUARD 3
 #define EXP_BITS (WIDTH - 1 - FRAC)
@@ -77,7 +78,8 @@ static BITS N(round)(BITS sign, int e, BITS sig)
 	sig >>= GUARD;
 	if (rest > half || (rest == half && (sig & 1)))
 		sig++;
-	/* The leading bit, where there is one, adds 1 to the exponent; a carry out of the fraction does as well, up to infinity. */
+	/* The leading bit, where there is one, adds 1 to the exponent; a carry out of the fraction does as well, up to
+	 * infinity. */
 	return sign | (((BITS)(e - 1) << FRAC) + sig);
 }
 
@@ -95,7 +97,8 @@ static BITS N(add_bits)(BITS a, BITS b)
 	if (ma >= INFINITE)
 		return N(is_nan)(a) || N(is_nan)(b) || (mb == INFINITE && subtract) ? N(nan_of)(a, b) : a;
 	int ea = (int)(ma >> FRAC), eb = (int)(mb >> FRAC);
-	BITS sa = ((ma & (HIDDEN - 1)) | (ea ? HIDDEN : 0)) << GUARD, sb = ((mb & (HIDDEN - 1)) | (eb ? HIDDEN : 0)) << GUARD;
+	BITS sa = ((ma & (HIDDEN - 1)) | (ea ? HIDDEN : 0)) << GUARD, sb = ((mb & (HIDDEN - 1)) | (eb ? HIDDEN : 0))
+									   << GUARD;
 	ea += !ea;
 	eb += !eb;
 	sb = N(shift_sticky)(sb, ea - eb);
@@ -124,7 +127,8 @@ static BITS N(mul_bits)(BITS a, BITS b)
 	if (!ma || !mb)
 		return sign;
 	int e = N(normal)(ma, &sa) + N(normal)(mb, &sb) - BIAS;
-	/* One factor at the top of the word, the other so that the product's high word has its leading bit at FRAC + GUARD or one up. */
+	/* One factor at the top of the word, the other so that the product's high word has its leading bit at FRAC +
+	 * GUARD or one up. */
 	BITS low, high = N(wide_product)(sa << EXP_BITS, sb << (GUARD + 1), &low);
 	high |= low != 0;
 	if (high >= 2 * LEAD) {
@@ -138,7 +142,9 @@ static BITS N(div_bits)(BITS a, BITS b)
 {
 	BITS sign = (a ^ b) & SIGN_BIT, ma = a & ~SIGN_BIT, mb = b & ~SIGN_BIT, sa, sb;
 	if (ma >= INFINITE || mb >= INFINITE)
-		return N(is_nan)(a) || N(is_nan)(b) || ma == mb ? N(nan_of)(a, b) : ma == INFINITE ? sign | INFINITE : sign;
+		return N(is_nan)(a) || N(is_nan)(b) || ma == mb ? N(nan_of)(a, b)
+		       : ma == INFINITE                         ? sign | INFINITE
+								: sign;
 	if (!mb)
 		return ma ? sign | INFINITE : N(nan_of)(a, b);
 	if (!ma)
@@ -171,7 +177,8 @@ static BITS N(sqrt_bits)(BITS a)
 		s <<= 1;
 		e--;
 	}
-	/* Digit by digit, two of them below FRAC. Before the bit 2^(FRAC + 2 - k), rest is what the square of root leaves of s, times 2^k. */
+	/* Digit by digit, two of them below FRAC. Before the bit 2^(FRAC + 2 - k), rest is what the square of root
+	 * leaves of s, times 2^k. */
 	BITS root = 0, rest = s << (GUARD - 1);
 	for (BITS bit = HIDDEN << (GUARD - 1); bit; bit >>= 1) {
 		BITS t = 2 * root + bit;

@@ -1,8 +1,8 @@
 /* threads.c: wqrt_pool over POSIX threads.
  *
- * A run is a list of pieces, one for each thread. Every piece has a generation, the last run in which somebody took it; a thread takes its
- * own piece first and the others' afterwards, so that a thread that the system does not run holds nobody up. Between runs the threads
- * watch the pool's generation for SPIN_NS, then sleep. No thread is bound to a CPU.
+ * A run is a list of pieces, one for each thread. Every piece has a generation, the last run in which somebody took it;
+ * a thread takes its own piece first and the others' afterwards, so that a thread that the system does not run holds
+ * nobody up. Between runs the threads watch the pool's generation for SPIN_NS, then sleep. No thread is bound to a CPU.
  */
 #include "wqrt.h"
 
@@ -57,17 +57,17 @@ static void relax(void)
 }
 
 /* Is the condition true within SPIN_NS? */
-#define SPIN_UNTIL(cond) \
-	__extension__({ \
-		bool ok_ = false; \
+#define SPIN_UNTIL(cond)                                                               \
+	__extension__({                                                                \
+		bool ok_ = false;                                                      \
 		for (int64_t end_ = now() + SPIN_NS; !(ok_ = (cond)) && now() < end_;) \
-			for (int i_ = 0; i_ < 16 && !(cond); i_++) \
-				relax(); \
-		ok_; \
+			for (int i_ = 0; i_ < 16 && !(cond); i_++)                     \
+				relax();                                               \
+		ok_;                                                                   \
 	})
 
-/* Takes and does piece i of the generation, unless it is taken. fn and arg are read before: what they were is what they are when the
- * exchange succeeds, since the run cannot end before this piece is done. */
+/* Takes and does piece i of the generation, unless it is taken. fn and arg are read before: what they were is what they
+ * are when the exchange succeeds, since the run cannot end before this piece is done. */
 static void do_piece(Pool *p, int32_t i, unsigned generation)
 {
 	void (*fn)(void *, int32_t, int32_t) = atomic_load(&p->fn);

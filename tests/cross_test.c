@@ -1,5 +1,5 @@
-/* The runner of cli/cross.c on every machine, with a model written by hand (tests/cross/model.c) that behaves, and that does not: what it
- * must find wrong, it finds. */
+/* The runner of cli/cross.c on every machine, with a model written by hand (tests/cross/model.c) that behaves, and that
+ * does not: what it must find wrong, it finds. */
 #include "tests/test.h"
 
 /* NOLINTBEGIN(bugprone-suspicious-include) */
@@ -21,10 +21,11 @@ static const char *build_source(const Cross *x, const char *name, int mode, WqAr
 static const char *build(const Cross *x, int mode, WqArena *a) { return build_source(x, "model", mode, a); }
 
 /* Of the same inputs and outputs as model.c. */
-static const char graph[] = "const s: i64[2] = {7, 1}\n"
-			    "graph (x: f32[7], n: i64[2]) {\n"
-			    "  a: f64[7] = Cast(x) <to=f64>\n  b: f64[7,1] = Reshape(a, s)\n  c: f64[2] = Cast(n) <to=f64>\n"
-			    "  y: f64[7,2] = Add(b, c)\n  return y\n}\n";
+static const char graph[] =
+	"const s: i64[2] = {7, 1}\n"
+	"graph (x: f32[7], n: i64[2]) {\n"
+	"  a: f64[7] = Cast(x) <to=f64>\n  b: f64[7,1] = Reshape(a, s)\n  c: f64[2] = Cast(n) <to=f64>\n"
+	"  y: f64[7,2] = Add(b, c)\n  return y\n}\n";
 
 static const float xs[7] = { 0, 1.5f, -2.25f, 3e38f, 1e-40f, -0.0f, 7 };
 static const int64_t ns[2] = { -1000000000000000007, 8 };
@@ -45,8 +46,10 @@ static void misbehave(const Cross *x, const ApiCall *c, WqArena *a)
 	CHECK_ERROR(WQ_ECHECK, "outside of the model's buffers", cross_call(x, c, build(x, 1, a), NULL, "", a));
 	CHECK_ERROR(WQ_ECHECK, "an input was written", cross_call(x, c, build(x, 2, a), NULL, "", a));
 	if (x->target->family != WQ_WASM)
-		CHECK_ERROR(WQ_ECHECK, "bytes of stack were used, 500 promised", cross_call(x, c, build(x, 3, a), NULL, "", a));
-	CHECK_ERROR(WQ_ECHECK, x->target->family == WQ_AARCH64 ? "signal 5" : "status 99", cross_call(x, c, build(x, 4, a), NULL, "", a));
+		CHECK_ERROR(WQ_ECHECK, "bytes of stack were used, 500 promised",
+			    cross_call(x, c, build(x, 3, a), NULL, "", a));
+	CHECK_ERROR(WQ_ECHECK, x->target->family == WQ_AARCH64 ? "signal 5" : "status 99",
+		    cross_call(x, c, build(x, 4, a), NULL, "", a));
 	CHECK_ERROR(WQ_ECHECK, "outside of the model's buffers", cross_call(x, c, build(x, 5, a), NULL, "", a));
 }
 
@@ -88,7 +91,8 @@ TEST(wasm32) { one_target("wasm32", true); }
 
 static void one_arith(const char *target)
 {
-	static const char text[] = "graph (n: i64[1]) {\n  a: u64[1] = Cast(n) <to=u64>\n  y: u64[24] = Concat(a, a, a, a, a, a, a, a, a, a, a, a, "
+	static const char text[] = "graph (n: i64[1]) {\n  a: u64[1] = Cast(n) <to=u64>\n  y: u64[24] = Concat(a, a, "
+				   "a, a, a, a, a, a, a, a, a, a, "
 				   "a, a, a, a, a, a, a, a, a, a, a, a) <axis=0>\n  return y\n}\n";
 	WqArena *a = wq_arena_new();
 	WqModule *m = wq_parse("test", text, strlen(text), (WqMapped){ 0 });
@@ -127,8 +131,10 @@ TEST(missing_tools)
 
 static void need_all(void)
 {
-	static const char *const tools[] = { "clang-19", "ld.lld-19", "wasm-ld-19", "qemu-x86_64", "qemu-aarch64", "qemu-arm", "qemu-riscv64",
-		"qemu-system-arm", "qemu-system-riscv32", "node" };
+	static const char *const tools[] = { "clang-19",     "ld.lld-19",       "wasm-ld-19",
+					     "qemu-x86_64",  "qemu-aarch64",    "qemu-arm",
+					     "qemu-riscv64", "qemu-system-arm", "qemu-system-riscv32",
+					     "node" };
 	WqArena *a = wq_arena_new();
 	for (int i = 0; i < WQ_COUNTOF(tools); i++)
 		if (!in_path(tools[i], a)) {
@@ -138,5 +144,7 @@ static void need_all(void)
 	wq_arena_free(a);
 }
 
-TEST_MAIN(need_all(); TEST_RUN(missing_tools) TEST_RUN(x86_64) TEST_RUN(aarch64) TEST_RUN(armv7) TEST_RUN(riscv64) TEST_RUN(riscv32) TEST_RUN(cortex_m0)
-	TEST_RUN(arith_m0) TEST_RUN(arith_m4) TEST_RUN(arith_m55) TEST_RUN(arith_armv7) TEST_RUN(arith_riscv32) TEST_RUN(cortex_m4) TEST_RUN(cortex_m7) TEST_RUN(cortex_m55) TEST_RUN(wasm32))
+TEST_MAIN(need_all(); TEST_RUN(missing_tools) TEST_RUN(x86_64) TEST_RUN(aarch64) TEST_RUN(armv7) TEST_RUN(riscv64)
+		  TEST_RUN(riscv32) TEST_RUN(cortex_m0) TEST_RUN(arith_m0) TEST_RUN(arith_m4) TEST_RUN(arith_m55)
+			  TEST_RUN(arith_armv7) TEST_RUN(arith_riscv32) TEST_RUN(cortex_m4) TEST_RUN(cortex_m7)
+				  TEST_RUN(cortex_m55) TEST_RUN(wasm32))

@@ -1,5 +1,6 @@
-/* Compiled code stays inside its buffers: arena, weights, inputs and outputs each end (then begin) at a page that may not be touched;
- * inputs and weights may not be written, and have no alignment but their elements'. Odd sizes, 0 and 1; indices and sizes out of range. */
+/* Compiled code stays inside its buffers: arena, weights, inputs and outputs each end (then begin) at a page that may
+ * not be touched; inputs and weights may not be written, and have no alignment but their elements'. Odd sizes, 0 and 1;
+ * indices and sizes out of range. */
 #include "tests/eval.h"
 #include "tests/test.h"
 
@@ -114,47 +115,70 @@ static int call_guarded(const Model *x, const ApiCall *c, bool at_start)
 		in[i] = b.p;
 	}
 	for (int i = 0; i < g->outputs.n; i++)
-		c->out[i] = guarded(x->a, c->out_bytes[i], wq_dtype_size(g->outputs.v[i].value->type.dtype), at_start).p;
+		c->out[i] =
+			guarded(x->a, c->out_bytes[i], wq_dtype_size(g->outputs.v[i].value->type.dtype), at_start).p;
 	Buffer arena = guarded(x->a, (size_t)x->p->arena_bytes, 64, at_start);
 	memset(arena.p, 0xff, (size_t)x->p->arena_bytes);
-	wqrt_call call = { .arena = arena.p, .weights = guarded_weights(x, at_start), .in = in, .in_dims = c->in_dims, .out = c->out,
-		.out_dims = c->out_dims };
+	wqrt_call call = { .arena = arena.p,
+			   .weights = guarded_weights(x, at_start),
+			   .in = in,
+			   .in_dims = c->in_dims,
+			   .out = c->out,
+			   .out_dims = c->out_dims };
 	return x->call(&call);
 }
 
-/* ---- graphs: @ is a size, ~ the numbers of a constant; inputs called i* are indices into an axis of that size ------------ */
+/* ---- graphs: @ is a size, ~ the numbers of a constant; inputs called i* are indices into an axis of that size
+ * ------------ */
 
+/* NOLINTBEGIN(bugprone-suspicious-missing-comma) */
 static const char *const graphs[] = {
-	"graph (x: f32[@], y: f32[@]) {\n a: f32[@] = Add(x, y)\n b: f32[@] = Exp(a)\n c: f32[@] = Sigmoid(b)\n return c\n}",
-	"graph (x: f16[@], y: i8[@]) {\n a: f32[@] = Cast(x) <to=f32>\n b: f32[@] = Cast(y) <to=f32>\n c: f32[@] = Mul(a, b)\n"
+	"graph (x: f32[@], y: f32[@]) {\n a: f32[@] = Add(x, y)\n b: f32[@] = Exp(a)\n c: f32[@] = Sigmoid(b)\n return "
+	"c\n}",
+	"graph (x: f16[@], y: i8[@]) {\n a: f32[@] = Cast(x) <to=f32>\n b: f32[@] = Cast(y) <to=f32>\n c: f32[@] = "
+	"Mul(a, b)\n"
 	" d: f16[@] = Cast(c) <to=f16>\n e: bool[@] = Less(a, b)\n return d, e\n}",
 	"graph (x: i64[@,3], y: f64[3]) {\n a: f64[@,3] = Cast(x) <to=f64>\n b: f64[@,3] = Add(a, y)\n return b\n}",
-	"const w: f32[7,@] = ~\nconst c: f32[@] = ~\ngraph (x: f32[3,7]) {\n a: f32[3,@] = MatMul(x, w)\n b: f32[3,@] = Add(a, c)\n return b\n}",
-	"const w: f32[@,9] = ~\ngraph (x: f32[1,@]) {\n a: f32[1,9] = MatMul(x, w)\n b: f32[1,9] = Relu(a)\n return b\n}",
+	"const w: f32[7,@] = ~\nconst c: f32[@] = ~\ngraph (x: f32[3,7]) {\n a: f32[3,@] = MatMul(x, w)\n b: f32[3,@] "
+	"= Add(a, c)\n return b\n}",
+	"const w: f32[@,9] = ~\ngraph (x: f32[1,@]) {\n a: f32[1,9] = MatMul(x, w)\n b: f32[1,9] = Relu(a)\n return "
+	"b\n}",
 	"graph (x: f32[2,@,5], y: f32[2,5,@]) {\n a: f32[2,@,@] = MatMul(x, y)\n return a\n}",
 	"const w: f32[5,3,3,3] = ~\nconst c: f32[5] = ~\n"
-	"graph (x: f32[1,3,@,5]) {\n a: f32[1,5,@,5] = Conv(x, w, c) <pads=[1, 1, 1, 1]>\n b: f32[1,5,@,5] = Relu(a)\n return b\n}",
-	"const w: f32[@,1,3,3] = ~\ngraph (x: f32[1,@,5,7]) {\n a: f32[1,@,5,7] = Conv(x, w) <pads=[1, 1, 1, 1], group=@>\n return a\n}",
+	"graph (x: f32[1,3,@,5]) {\n a: f32[1,5,@,5] = Conv(x, w, c) <pads=[1, 1, 1, 1]>\n b: f32[1,5,@,5] = Relu(a)\n "
+	"return b\n}",
+	"const w: f32[@,1,3,3] = ~\ngraph (x: f32[1,@,5,7]) {\n a: f32[1,@,5,7] = Conv(x, w) <pads=[1, 1, 1, 1], "
+	"group=@>\n return a\n}",
 	"const w: f32[@,17,1] = ~\ngraph (x: f32[2,17,9]) {\n a: f32[2,@,9] = Conv(x, w)\n return a\n}",
-	"const w: f32[3,@,2,2] = ~\ngraph (x: f32[1,3,4,5]) {\n a: f32[1,@,8,10] = ConvTranspose(x, w) <strides=[2, 2]>\n return a\n}",
+	"const w: f32[3,@,2,2] = ~\ngraph (x: f32[1,3,4,5]) {\n a: f32[1,@,8,10] = ConvTranspose(x, w) <strides=[2, "
+	"2]>\n return a\n}",
 	"graph (x: f32[1,3,@,5]) {\n a: f32[1,3,@,5] = MaxPool(x) <kernel=[3, 3], pads=[1, 1, 1, 1]>\n"
 	" b: f32[1,3,@,5] = AveragePool(x) <kernel=[3, 3], pads=[1, 1, 1, 1]>\n return a, b\n}",
 	"graph (x: f32[3,@]) {\n a: f32[3,@] = Softmax(x)\n b: f32[3,@] = Softmax(x) <axis=0>\n return a, b\n}",
-	"const s: f32[@] = ~\ngraph (x: f32[3,@]) {\n a: f32[3,@] = LayerNormalization(x, s)\n b: f32[3,@] = RMSNormalization(x, s)\n return a, b\n}",
+	"const s: f32[@] = ~\ngraph (x: f32[3,@]) {\n a: f32[3,@] = LayerNormalization(x, s)\n b: f32[3,@] = "
+	"RMSNormalization(x, s)\n return a, b\n}",
 	"const p: i64[1] = {0}\nconst q: i64[1] = {1}\n"
-	"graph (x: f32[@,5]) {\n a: f32[1,5] = ReduceSum(x, p)\n b: f32[@,1] = ReduceMax(x, q)\n c: f32[@,1] = ReduceMean(x, q)\n return a, b, c\n}",
-	"graph (x: f32[3,@,5], y: u8[@,7]) {\n a: f32[5,@,3] = Transpose(x) <perm=[2, 1, 0]>\n b: u8[7,@] = Transpose(y) <perm=[1, 0]>\n return a, b\n}",
-	"graph (x: f32[@,3], y: f32[@,4]) {\n a: f32[@,7] = Concat(x, y) <axis=1>\n b: f32[@,7] = Relu(a)\n return b\n}",
+	"graph (x: f32[@,5]) {\n a: f32[1,5] = ReduceSum(x, p)\n b: f32[@,1] = ReduceMax(x, q)\n c: f32[@,1] = "
+	"ReduceMean(x, q)\n return a, b, c\n}",
+	"graph (x: f32[3,@,5], y: u8[@,7]) {\n a: f32[5,@,3] = Transpose(x) <perm=[2, 1, 0]>\n b: u8[7,@] = "
+	"Transpose(y) <perm=[1, 0]>\n return a, b\n}",
+	"graph (x: f32[@,3], y: f32[@,4]) {\n a: f32[@,7] = Concat(x, y) <axis=1>\n b: f32[@,7] = Relu(a)\n return "
+	"b\n}",
 	"graph (x: f32[@,6], i: i64[4]) {\n a: f32[4,6] = Gather(x, i)\n return a\n}",
 	"graph (x: f32[@,6], i: i32[3,6]) {\n a: f32[3,6] = GatherElements(x, i)\n return a\n}",
-	"graph (x: f32[@,6], i: i64[3,6], y: f32[3,6]) {\n a: f32[@,6] = ScatterElements(x, i, y) <reduction=\"add\">\n return a\n}",
-	"graph (x: f32[@,6], i: i64[2,1], y: f32[2,6]) {\n a: f32[@,6] = ScatterND(x, i, y) <reduction=\"add\">\n return a\n}",
+	"graph (x: f32[@,6], i: i64[3,6], y: f32[3,6]) {\n a: f32[@,6] = ScatterElements(x, i, y) "
+	"<reduction=\"add\">\n return a\n}",
+	"graph (x: f32[@,6], i: i64[2,1], y: f32[2,6]) {\n a: f32[@,6] = ScatterND(x, i, y) <reduction=\"add\">\n "
+	"return a\n}",
 	"const p: i64[] = {1}\ngraph (x: f32[5,@]) {\n a: f32[5,@] = CumSum(x, p)\n return a\n}",
 	"const k: i64[1] = {1}\ngraph (x: f32[5,@]) {\n a: f32[5,1], b: i64[5,1] = TopK(x, k)\n return a, b\n}",
-	"graph (q: f32[1,2,@,4], k: f32[1,2,@,4], v: f32[1,2,@,4]) {\n a: f32[1,2,@,4] = Attention(q, k, v)\n return a\n}",
-	"graph (x: i8[3,@], y: i8[@,5]) {\n a: i32[3,@] = Cast(x) <to=i32>\n b: i32[@,5] = Cast(y) <to=i32>\n c: i32[3,5] = MatMul(a, b)\n return c\n}",
+	"graph (q: f32[1,2,@,4], k: f32[1,2,@,4], v: f32[1,2,@,4]) {\n a: f32[1,2,@,4] = Attention(q, k, v)\n return "
+	"a\n}",
+	"graph (x: i8[3,@], y: i8[@,5]) {\n a: i32[3,@] = Cast(x) <to=i32>\n b: i32[@,5] = Cast(y) <to=i32>\n c: "
+	"i32[3,5] = MatMul(a, b)\n return c\n}",
 	"graph (x: bool[@], y: i16[@], z: i16[1]) {\n a: i16[@] = Where(x, y, z)\n return a\n}",
 };
+/* NOLINTEND(bugprone-suspicious-missing-comma) */
 
 static void numbers(WqStr *s, const char *shape, Rng *r)
 {
@@ -237,7 +261,8 @@ static void all_cases(const char *cpu)
 	static const int64_t sizes[] = { 0, 1, 5, 17, 67 };
 	for (int i = 0; i < WQ_COUNTOF(graphs); i++)
 		for (int k = 0; k < WQ_COUNTOF(sizes); k++) {
-			if (!sizes[k] && (strstr(graphs[i], "Conv") || strstr(graphs[i], "Pool") || strstr(graphs[i], " i: ") || strstr(graphs[i], "TopK")))
+			if (!sizes[k] && (strstr(graphs[i], "Conv") || strstr(graphs[i], "Pool") ||
+					  strstr(graphs[i], " i: ") || strstr(graphs[i], "TopK")))
 				continue;
 			WqArena *a = wq_arena_new();
 			one_case(graphs[i], sizes[k], cpu, a);
@@ -275,8 +300,10 @@ static void sized_call(const Model *x, WqArena *a, int64_t n, int64_t n2, int wa
 
 TEST(sizes_of_calls)
 {
-	static const char text[] = "const w: f32[3,5] = ~\ngraph (x: f32[n,3], y: f32[n]) {\n a: f32[n,5] = MatMul(x, w)\n"
-				   " b: f32[5,n] = Transpose(a) <perm=[1, 0]>\n c: f32[5,n] = Add(b, y)\n d: f32[5,n] = Softmax(c)\n return d\n}";
+	static const char text[] =
+		"const w: f32[3,5] = ~\ngraph (x: f32[n,3], y: f32[n]) {\n a: f32[n,5] = MatMul(x, w)\n"
+		" b: f32[5,n] = Transpose(a) <perm=[1, 0]>\n c: f32[5,n] = Add(b, y)\n d: f32[5,n] = Softmax(c)\n "
+		"return d\n}";
 	WqArena *a = wq_arena_new();
 	WqModule *m = parse_graph(text, 0, a);
 	wq_dim_bound(m, wq_dim_sym(m, "n"), 0, 9);

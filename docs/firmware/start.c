@@ -41,5 +41,6 @@ void reset(void)
 	leave(main());
 }
 
-__attribute__((section(".vectors"), used)) static void (*const vectors[16])(void) = { (void (*)(void))stack_top, reset, fault, fault, fault, fault,
-	fault };
+__attribute__((section(".vectors"), used)) static void (*const vectors[16])(void) = {
+	(void (*)(void))stack_top, reset, fault, fault, fault, fault, fault
+};

@@ -14,5 +14,12 @@ static int32_t call(const wqrt_call *c)
 
 static const int64_t in_dim[] = { 1 }, out_dim[] = { ARITH_SUMS };
 static const wqrt_port in[] = { { "n", 7, 1, in_dim, 8 } }, out[] = { { "sums", 13, 1, out_dim, ARITH_SUMS * 8 } };
-const wqrt_model model_model = { .version = WQRT_VERSION, .name = "arith", .arena_align = 64, .stack_bytes = 4096, .n_in = 1, .n_out = 1, .in = in,
-	.out = out, .call = call };
+const wqrt_model model_model = { .version = WQRT_VERSION,
+				 .name = "arith",
+				 .arena_align = 64,
+				 .stack_bytes = 4096,
+				 .n_in = 1,
+				 .n_out = 1,
+				 .in = in,
+				 .out = out,
+				 .call = call };

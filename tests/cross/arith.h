@@ -14,7 +14,9 @@ static uint64_t arith_next(uint64_t *seed)
 /* Exponents near each other or far apart, at the ends of the range, infinite. */
 static double arith_f64(uint64_t *seed)
 {
-	uint64_t r = arith_next(seed), e = r % 3 == 0 ? r >> 54 & 2047 : r % 3 == 1 ? 1000 + (r >> 54 & 63) : (r >> 54 & 3) * 682 + (r >> 58 & 1);
+	uint64_t r = arith_next(seed), e = r % 3 == 0   ? r >> 54 & 2047
+					   : r % 3 == 1 ? 1000 + (r >> 54 & 63)
+							: (r >> 54 & 3) * 682 + (r >> 58 & 1);
 	union {
 		uint64_t b;
 		double f;
@@ -24,7 +26,9 @@ static double arith_f64(uint64_t *seed)
 
 static float arith_f32(uint64_t *seed)
 {
-	uint32_t r = (uint32_t)arith_next(seed), e = r % 3 == 0 ? r >> 23 & 255 : r % 3 == 1 ? 110 + (r >> 23 & 31) : (r >> 23 & 3) * 85;
+	uint32_t r = (uint32_t)arith_next(seed), e = r % 3 == 0   ? r >> 23 & 255
+						     : r % 3 == 1 ? 110 + (r >> 23 & 31)
+								  : (r >> 23 & 3) * 85;
 	union {
 		uint32_t b;
 		float f;
@@ -53,15 +57,16 @@ static void arith_sum_f32(uint64_t *sum, float v)
 }
 
 /* The same expressions for each float type; conversions where C defines them. */
-#define ARITH_FLOATS(s, f, a, b) \
-	f(s, (a) + (b)); \
-	f((s) + 1, (a) - (b)); \
-	f((s) + 2, (a) * (b)); \
-	f((s) + 3, (a) / (b)); \
-	arith_sum((s) + 4, (uint64_t)(((a) == (b)) | ((a) < (b)) << 1 | ((a) <= (b)) << 2 | ((a) > (b)) << 3 | ((a) >= (b)) << 4 | ((a) != (b)) << 5)); \
-	arith_sum((s) + 5, (a) > -2e9f && (a) < 2e9f ? (uint64_t)(int32_t)(a) : 0); \
-	arith_sum((s) + 5, (a) > -1 && (a) < 4e9f ? (uint32_t)(a) : 0); \
-	arith_sum((s) + 6, (a) > -9e18f && (a) < 9e18f ? (uint64_t)(int64_t)(a) : 0); \
+#define ARITH_FLOATS(s, f, a, b)                                                                               \
+	f(s, (a) + (b));                                                                                       \
+	f((s) + 1, (a) - (b));                                                                                 \
+	f((s) + 2, (a) * (b));                                                                                 \
+	f((s) + 3, (a) / (b));                                                                                 \
+	arith_sum((s) + 4, (uint64_t)(((a) == (b)) | ((a) < (b)) << 1 | ((a) <= (b)) << 2 | ((a) > (b)) << 3 | \
+				      ((a) >= (b)) << 4 | ((a) != (b)) << 5));                                 \
+	arith_sum((s) + 5, (a) > -2e9f && (a) < 2e9f ? (uint64_t)(int32_t)(a) : 0);                            \
+	arith_sum((s) + 5, (a) > -1 && (a) < 4e9f ? (uint32_t)(a) : 0);                                        \
+	arith_sum((s) + 6, (a) > -9e18f && (a) < 9e18f ? (uint64_t)(int64_t)(a) : 0);                          \
 	arith_sum((s) + 6, (a) > -1 && (a) < 18e18f ? (uint64_t)(a) : 0);
 
 static void arith_integers(uint64_t *sum, uint64_t n, uint64_t d)
@@ -70,7 +75,8 @@ static void arith_integers(uint64_t *sum, uint64_t n, uint64_t d)
 	d |= 1;
 	arith_sum(sum, n / d + n % d);
 	arith_sum(sum + 1, (uint64_t)((int64_t)n / ((int64_t)d >> 1 | 1) + (int64_t)n % ((int64_t)d >> 1 | 1)));
-	arith_sum(sum + 2, a / b + a % b + (uint32_t)((int32_t)a / ((int32_t)b >> 1 | 1) + (int32_t)a % ((int32_t)b >> 1 | 1)));
+	arith_sum(sum + 2,
+		  a / b + a % b + (uint32_t)((int32_t)a / ((int32_t)b >> 1 | 1) + (int32_t)a % ((int32_t)b >> 1 | 1)));
 	arith_sum(sum + 3, n * d);
 	arith_sum(sum + 4, n << (d & 63) ^ n >> (d & 63) ^ (uint64_t)((int64_t)n >> (d & 63)));
 }

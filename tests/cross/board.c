@@ -1,4 +1,5 @@
-/* board.c: io.h and the start-up of bare metal under QEMU, by semihosting: Cortex-M and 32-bit RISC-V. The symbols are board.ld's. */
+/* board.c: io.h and the start-up of bare metal under QEMU, by semihosting: Cortex-M and 32-bit RISC-V. The symbols are
+ * board.ld's. */
 #include "io.h"
 
 #include <stdint.h>
@@ -106,5 +107,6 @@ static void reset(void)
 	__asm__ volatile("dsb\n\tisb" ::: "memory");
 	begin();
 }
-__attribute__((section(".start"), used)) static void *const vectors[16] = { stack_high, reset, fault, fault, fault, fault, fault };
+__attribute__((section(".start"), used)) static void *const vectors[16] = { stack_high, reset, fault, fault,
+									    fault,      fault, fault };
 #endif

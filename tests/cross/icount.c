@@ -1,4 +1,5 @@
-/* icount.c: a plugin for QEMU that counts the instructions executed in each function; to standard error, "COUNT SYMBOL" a line.
+/* icount.c: a plugin for QEMU that counts the instructions executed in each function; to standard error, "COUNT SYMBOL"
+ * a line.
  *
  *   cc -O2 -shared -fPIC tests/cross/icount.c -o libicount.so;  qemu-aarch64 -plugin ./libicount.so ./program
  *

@@ -11,7 +11,10 @@ static long call(long n, long a, long b, long c, long d, long e, long f)
 	register long r10 __asm__("r10") = d;
 	register long r8 __asm__("r8") = e;
 	register long r9 __asm__("r9") = f;
-	__asm__ volatile("syscall" : "=a"(r) : "a"(n), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9) : "rcx", "r11", "memory");
+	__asm__ volatile("syscall"
+			 : "=a"(r)
+			 : "a"(n), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
 	return r;
 }
 __asm__(".globl _start\n_start: xor %ebp, %ebp\n and $-16, %rsp\n call begin\n");
@@ -30,14 +33,14 @@ __asm__(".globl _start\n_start: bic sp, sp, #15\n b begin\n");
 #endif
 
 #ifdef REGISTERS
-#define CALL(r0, r1, r2, r3, r4, r5, rn, trap) \
-	register long x0 __asm__(r0) = a; \
-	register long x1 __asm__(r1) = b; \
-	register long x2 __asm__(r2) = c; \
-	register long x3 __asm__(r3) = d; \
-	register long x4 __asm__(r4) = e; \
-	register long x5 __asm__(r5) = f; \
-	register long number __asm__(rn) = n; \
+#define CALL(r0, r1, r2, r3, r4, r5, rn, trap)                                                                   \
+	register long x0 __asm__(r0) = a;                                                                        \
+	register long x1 __asm__(r1) = b;                                                                        \
+	register long x2 __asm__(r2) = c;                                                                        \
+	register long x3 __asm__(r3) = d;                                                                        \
+	register long x4 __asm__(r4) = e;                                                                        \
+	register long x5 __asm__(r5) = f;                                                                        \
+	register long number __asm__(rn) = n;                                                                    \
 	__asm__ volatile(trap : "+r"(x0) : "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5), "r"(number) : "memory"); \
 	return x0;
 #define CALL_BY(registers) CALL(registers)

@@ -1,4 +1,5 @@
-/* A model by hand, for cross_test.c: y = 2 x + n / 3, where x is f32[N], n i64[2] and y f64[N, 2]. MODE: what it does wrong. */
+/* A model by hand, for cross_test.c: y = 2 x + n / 3, where x is f32[N], n i64[2] and y f64[N, 2]. MODE: what it does
+ * wrong. */
 #include "wqrt.h"
 
 static int32_t call(const wqrt_call *c)
@@ -31,7 +32,18 @@ static int32_t call(const wqrt_call *c)
 }
 
 static const int64_t x_dim[] = { -1 }, n_dim[] = { 2 }, y_dim[] = { -1, 2 };
-static const wqrt_port in[] = { { "x", 1, 1, x_dim, 36 }, { "n", 7, 1, n_dim, 16 } }, out[] = { { "y", 11, 2, y_dim, 144 } };
+static const wqrt_port in[] = { { "x", 1, 1, x_dim, 36 }, { "n", 7, 1, n_dim, 16 } },
+		       out[] = { { "y", 11, 2, y_dim, 144 } };
 static const wqrt_size sizes[] = { { "N", 0, 9 } };
-const wqrt_model model_model = { .version = WQRT_VERSION, .name = "model", .arena_bytes = 100, .arena_align = 64, .stack_bytes = 500, .n_in = 2,
-	.n_out = 1, .n_size = 1, .in = in, .out = out, .size = sizes, .call = call };
+const wqrt_model model_model = { .version = WQRT_VERSION,
+				 .name = "model",
+				 .arena_bytes = 100,
+				 .arena_align = 64,
+				 .stack_bytes = 500,
+				 .n_in = 2,
+				 .n_out = 1,
+				 .n_size = 1,
+				 .in = in,
+				 .out = out,
+				 .size = sizes,
+				 .call = call };

@@ -1,11 +1,13 @@
-/* runner.c: runs the model that it is linked with once: inputs from in.bin, outputs to out.bin (cli/cross.c writes and reads them).
+/* runner.c: runs the model that it is linked with once: inputs from in.bin, outputs to out.bin (cli/cross.c writes and
+ * reads them).
  *
  *   in.bin   i64 number of sizes, the inputs' sizes; then for each input: i64 bytes, data, zeros up to a multiple of 8;
  *            i64 bytes of weights (0: those in the model), weights
- *   out.bin  i64 WQRT code, i64 what is wrong (a Wrong), i64 bytes of stack used, i64 bytes promised, i64 number of sizes, the outputs'
- *            sizes; then, if the code is 0, for each output: i64 bytes, data, zeros up to a multiple of 8
+ *   out.bin  i64 WQRT code, i64 what is wrong (a Wrong), i64 bytes of stack used, i64 bytes promised, i64 number of
+ * sizes, the outputs' sizes; then, if the code is 0, for each output: i64 bytes, data, zeros up to a multiple of 8
  *
- * Everything lies between guard bytes. Inputs and outputs are aligned to their elements and to nothing more; the arena is full of NaN.
+ * Everything lies between guard bytes. Inputs and outputs are aligned to their elements and to nothing more; the arena
+ * is full of NaN.
  */
 #include "io.h"
 #include "wqrt.h"
@@ -106,7 +108,8 @@ static __attribute__((noinline)) size_t stack_used(void)
 	return i ? i + SPARE : 0;
 }
 
-/* ---- one call ------------------------------------------------------------------------------------------------------- */
+/* ---- one call -------------------------------------------------------------------------------------------------------
+ */
 
 static int64_t in_dims[MAX_DIMS], out_dims[MAX_DIMS];
 static const void *in[MAX_PORTS];
@@ -189,7 +192,9 @@ int runner(void)
 		io_fail("more inputs or outputs than the runner takes");
 	Buffer *arena = allocate((size_t)m->arena_bytes, m->arena_align > 64 ? (size_t)m->arena_align : 64, 0);
 	fill(arena->p, arena->n, 0xff);
-	wqrt_call call = { .arena = arena->p, .weights = weights, .in = in, .in_dims = in_dims, .out = out, .out_dims = out_dims };
+	wqrt_call call = {
+		.arena = arena->p, .weights = weights, .in = in, .in_dims = in_dims, .out = out, .out_dims = out_dims
+	};
 	paint_stack((size_t)m->stack_bytes + 65536);
 	int32_t code = m->call(&call);
 	size_t used = stack_used();
