@@ -1,6 +1,7 @@
 /* jit.c: a program in the memory of this process. The object that would be written is loaded instead. */
 #include "codegen/codegen.h"
-#include "codegen/jit_pool.h"
+
+#include "wqrt.h"
 
 #include <llvm-c/Core.h>
 #include <llvm-c/LLJIT.h>
@@ -13,7 +14,7 @@ struct WqJit {
 	int32_t (*call)(const wqrt_call *call);
 	void *arena, *weights;
 	wqrt_pool *pool;
-	int pool_threads; /* asked for: the pool may have fewer */
+	int pool_threads;
 	int64_t *ns, *marks; /* per kernel, of the last call */
 };
 
@@ -57,6 +58,7 @@ static void dispose(void *arg)
 		LLVMConsumeError(e);
 	wq_raw_free(j->arena);
 	wq_raw_free(j->weights);
+	wqrt_pool_free(j->pool);
 }
 
 static void define_mark(WqJit *j)
@@ -123,7 +125,8 @@ int wq_jit_call(WqJit *j, const void *const *in, const int64_t *in_dims, void *c
 		make_memory(j);
 	}
 	if (threads > 1 && j->pool_threads != threads) {
-		j->pool = wq_pool_new(threads, c->a);
+		wqrt_pool_free(j->pool);
+		j->pool = wqrt_pool_new(threads);
 		j->pool_threads = threads;
 	}
 	memset(j->ns, 0, sizeof *j->ns * (size_t)c->kernels.n);
