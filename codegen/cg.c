@@ -12,7 +12,8 @@ static void note(Cg *c, const char *text)
 	if (!p)
 		return;
 	memcpy(p + c->n_notes, text, n);
-	memcpy(p + c->n_notes + n, "\n", 2);
+	p[c->n_notes + n] = '\n';
+	p[c->n_notes + n + 1] = 0;
 	c->notes = p;
 	c->n_notes += n + 1;
 }

@@ -23,10 +23,12 @@ static void check(CgVal a, CgVal b)
 	}
 }
 
+static const LLVMOpcode INTEGERS_ONLY = LLVMUnreachable; /* in place of an operation of floats */
+
 static CgVal binary(Cg *c, LLVMOpcode of_int, LLVMOpcode of_float, CgVal a, CgVal b)
 {
 	bool f = floats(c, a);
-	WQ_ASSERT(!f || of_float);
+	WQ_ASSERT(!f || of_float != INTEGERS_ONLY);
 	check(a, b);
 	return LLVMBuildBinOp(c->b, f ? of_float : of_int, a, b, "");
 }
@@ -79,13 +81,13 @@ CgVal cg_fdiv(Cg *c, CgVal a, CgVal b)
 static CgVal quotient(Cg *c, LLVMOpcode op, CgVal a, CgVal b)
 {
 	cg_match(c, &a, &b);
-	return is(b, 1) ? a : binary(c, op, 0, a, b);
+	return is(b, 1) ? a : binary(c, op, INTEGERS_ONLY, a, b);
 }
 
 static CgVal remainder_of(Cg *c, LLVMOpcode op, CgVal a, CgVal b)
 {
 	cg_match(c, &a, &b);
-	return is(b, 1) ? LLVMConstNull(LLVMTypeOf(a)) : binary(c, op, 0, a, b);
+	return is(b, 1) ? LLVMConstNull(LLVMTypeOf(a)) : binary(c, op, INTEGERS_ONLY, a, b);
 }
 
 CgVal cg_sdiv(Cg *c, CgVal a, CgVal b) { return quotient(c, LLVMSDiv, a, b); }
@@ -98,7 +100,7 @@ CgVal cg_and(Cg *c, CgVal a, CgVal b)
 	cg_match(c, &a, &b);
 	if (a == b || is(a, 0) || is(b, -1))
 		return a;
-	return is(b, 0) || is(a, -1) ? b : binary(c, LLVMAnd, 0, a, b);
+	return is(b, 0) || is(a, -1) ? b : binary(c, LLVMAnd, INTEGERS_ONLY, a, b);
 }
 
 CgVal cg_or(Cg *c, CgVal a, CgVal b)
@@ -106,7 +108,7 @@ CgVal cg_or(Cg *c, CgVal a, CgVal b)
 	cg_match(c, &a, &b);
 	if (a == b || is(a, -1) || is(b, 0))
 		return a;
-	return is(b, -1) || is(a, 0) ? b : binary(c, LLVMOr, 0, a, b);
+	return is(b, -1) || is(a, 0) ? b : binary(c, LLVMOr, INTEGERS_ONLY, a, b);
 }
 
 CgVal cg_xor(Cg *c, CgVal a, CgVal b)
@@ -114,7 +116,7 @@ CgVal cg_xor(Cg *c, CgVal a, CgVal b)
 	cg_match(c, &a, &b);
 	if (is(b, 0))
 		return a;
-	return is(a, 0) ? b : binary(c, LLVMXor, 0, a, b);
+	return is(a, 0) ? b : binary(c, LLVMXor, INTEGERS_ONLY, a, b);
 }
 
 CgVal cg_not(Cg *c, CgVal a) { return LLVMBuildNot(c->b, a, ""); }
@@ -122,7 +124,7 @@ CgVal cg_not(Cg *c, CgVal a) { return LLVMBuildNot(c->b, a, ""); }
 static CgVal shift(Cg *c, LLVMOpcode op, CgVal a, CgVal b)
 {
 	cg_match(c, &a, &b);
-	return is(b, 0) || is(a, 0) ? a : binary(c, op, 0, a, b);
+	return is(b, 0) || is(a, 0) ? a : binary(c, op, INTEGERS_ONLY, a, b);
 }
 
 CgVal cg_shl(Cg *c, CgVal a, CgVal b) { return shift(c, LLVMShl, a, b); }

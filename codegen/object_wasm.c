@@ -12,6 +12,7 @@
 #include "codegen/object_file.h"
 
 enum { CUSTOM = 0, CODE = 10, DATA = 11, DATA_COUNT = 12, SEGMENT_INFO = 5, SYMBOL_TABLE = 8 };
+enum { END = 0x0b, I32_CONST = 0x41 };
 enum { FUNCTION_SYMBOL, DATA_SYMBOL, GLOBAL_SYMBOL, SECTION_SYMBOL };
 enum { IS_LOCAL = 2, IS_UNDEFINED = 0x10, HAS_NAME = 0x40 };
 
@@ -33,13 +34,25 @@ typedef struct Symbol {
 	size_t name_n;
 } Symbol;
 
-static uint64_t leb(const uint8_t **p)
+/* The bytes are LLVM's: that they end where they should is an assertion. */
+typedef struct Reader {
+	const uint8_t *p, *end;
+} Reader;
+
+static const uint8_t *take(Reader *r, uint64_t n)
+{
+	WQ_ASSERT(n <= (uint64_t)(r->end - r->p));
+	r->p += n;
+	return r->p - n;
+}
+
+static uint64_t leb(Reader *r)
 {
 	uint64_t v = 0;
 	int shift = 0;
 	uint8_t b;
 	do {
-		b = *(*p)++;
+		b = *take(r, 1);
 		v |= (uint64_t)(b & 0x7f) << shift;
 		shift += 7;
 	} while (b & 0x80);
@@ -71,66 +84,71 @@ static void put_text(WqStr *s, const char *text)
 	wq_str_write(s, text, strlen(text));
 }
 
-/* The section at *p, which moves on. */
-static Section next_section(const uint8_t **p)
+static Section next_section(Reader *r)
 {
-	Section s = {.whole = *p, .id = **p};
-	++*p;
-	s.n = leb(p);
-	s.p = *p;
-	*p += s.n;
-	s.whole_n = (size_t)(*p - s.whole);
+	Section s = {.whole = r->p};
+	s.id = *take(r, 1);
+	s.n = leb(r);
+	s.p = take(r, s.n);
+	s.whole_n = (size_t)(r->p - s.whole);
 	if (s.id == CUSTOM) {
-		const uint8_t *q = s.p;
-		s.name_n = leb(&q);
-		s.name = (const char *)q;
-		s.n -= (size_t)(q + s.name_n - s.p);
-		s.p = q + s.name_n;
+		Reader in = {s.p, r->p};
+		s.name_n = leb(&in);
+		s.name = (const char *)take(&in, s.name_n);
+		s.p = in.p;
+		s.n = (size_t)(in.end - in.p);
 	}
 	return s;
 }
+
+static Reader payload(const Section *s) { return (Reader){s->p, s->p + s->n}; }
+static Reader sections(const WqObject *o) { return (Reader){(const uint8_t *)o->code + 8, (const uint8_t *)o->code + o->n}; }
 
 static bool is_custom(const Section *s, const char *name)
 {
 	return s->id == CUSTOM && s->name_n == strlen(name) && !memcmp(s->name, name, s->name_n);
 }
 
-static Symbol next_symbol(const uint8_t **p)
+static Symbol next_symbol(Reader *r)
 {
-	Symbol s = {.begin = *p, .kind = **p};
-	++*p;
-	s.flags = leb(p);
+	Symbol s = {.begin = r->p};
+	s.kind = *take(r, 1);
+	s.flags = leb(r);
 	bool undefined = s.flags & IS_UNDEFINED;
 	if (s.kind != DATA_SYMBOL)
-		leb(p);
+		leb(r);
 	if (s.kind == DATA_SYMBOL || (s.kind != SECTION_SYMBOL && (!undefined || s.flags & HAS_NAME))) {
-		s.name_n = leb(p);
-		s.name = (const char *)*p;
-		*p += s.name_n;
+		s.name_n = leb(r);
+		s.name = (const char *)take(r, s.name_n);
 	}
 	for (int i = 0; s.kind == DATA_SYMBOL && !undefined && i < 3; i++)
-		leb(p);
-	s.end = *p;
+		leb(r);
+	s.end = r->p;
 	return s;
+}
+
+/* A part of the section "linking": its type, and a reader of its contents. */
+static uint8_t next_part(Reader *r, Reader *part)
+{
+	uint8_t type = *take(r, 1);
+	uint64_t n = leb(r);
+	part->p = take(r, n);
+	part->end = r->p;
+	return type;
 }
 
 /* Calls fn with each symbol of the object. */
 static void each_symbol(const WqObject *o, void (*fn)(void *arg, const Symbol *s), void *arg)
 {
-	const uint8_t *p = (const uint8_t *)o->code + 8, *end = (const uint8_t *)o->code + o->n;
-	while (p < end) {
-		Section s = next_section(&p);
+	for (Reader r = sections(o); r.p < r.end;) {
+		Section s = next_section(&r);
+		Reader in = payload(&s), part;
 		if (!is_custom(&s, "linking"))
 			continue;
-		const uint8_t *q = s.p;
-		leb(&q); /* version */
-		while (q < s.p + s.n) {
-			uint8_t type = *q++;
-			uint64_t bytes = leb(&q);
-			const uint8_t *r = q;
-			q += bytes;
-			for (uint64_t i = type == SYMBOL_TABLE ? leb(&r) : 0; i > 0; i--) {
-				Symbol y = next_symbol(&r);
+		for (leb(&in) /* version */; in.p < in.end;) {
+			uint8_t type = next_part(&in, &part);
+			for (uint64_t i = type == SYMBOL_TABLE ? leb(&part) : 0; i > 0; i--) {
+				Symbol y = next_symbol(&part);
 				fn(arg, &y);
 			}
 		}
@@ -146,7 +164,7 @@ typedef struct Visit {
 
 static bool is_blob(const WqObject *o, const Symbol *s)
 {
-	return o->blob && s->kind == DATA_SYMBOL && s->flags & IS_UNDEFINED && s->name_n == strlen(o->blob->symbol) &&
+	return o->blob && s->name && s->kind == DATA_SYMBOL && s->flags & IS_UNDEFINED && s->name_n == strlen(o->blob->symbol) &&
 	       !memcmp(s->name, o->blob->symbol, s->name_n);
 }
 
@@ -199,17 +217,15 @@ static void put_section(WqStr *s, uint8_t id, const char *name, const WqStr *pay
 /* Active segments of memory 0, at constant addresses: all that LLVM writes. */
 static void measure_data(Build *b, const Section *s)
 {
-	const uint8_t *p = s->p;
+	Reader r = payload(s);
 	b->has_data = true;
-	b->n_segments = leb(&p);
+	b->n_segments = leb(&r);
 	for (uint64_t i = 0; i < b->n_segments; i++) {
-		WQ_ASSERT(leb(&p) == 0 && *p == 0x41);
-		p++;
-		uint64_t at = leb(&p);
-		WQ_ASSERT(*p == 0x0b);
-		p++;
-		uint64_t bytes = leb(&p);
-		p += bytes;
+		WQ_ASSERT(leb(&r) == 0 && *take(&r, 1) == I32_CONST);
+		uint64_t at = leb(&r);
+		WQ_ASSERT(*take(&r, 1) == END);
+		uint64_t bytes = leb(&r);
+		take(&r, bytes);
 		b->data_end = at + bytes > b->data_end ? at + bytes : b->data_end;
 	}
 }
@@ -229,16 +245,16 @@ static void put_signed(WqStr *s, int64_t v)
 static void put_data(Build *b, const Section *s)
 {
 	WqStr head = {.a = b->a}, tail = {.a = b->a};
-	const uint8_t *p = s ? s->p : NULL;
-	if (p)
-		leb(&p);
+	Reader r = s ? payload(s) : (Reader){NULL, NULL};
+	if (s)
+		leb(&r);
 	put(&head, b->n_segments + 1);
 	put_byte(&tail, 0);
-	put_byte(&tail, 0x41); /* i32.const */
+	put_byte(&tail, I32_CONST);
 	put_signed(&tail, (int32_t)(uint32_t)((b->data_end + 63) / 64 * 64));
-	put_byte(&tail, 0x0b); /* end */
+	put_byte(&tail, END);
 	put(&tail, (uint64_t)b->o->blob->bytes);
-	size_t old = s ? s->n - (size_t)(p - s->p) : 0;
+	size_t old = (size_t)(r.end - r.p);
 	uint64_t bytes = head.n + old + tail.n + (uint64_t)b->o->blob->bytes;
 	if (bytes > UINT32_MAX - 65536)
 		wq_fail(WQ_EUNSUPPORTED, "the weights do not fit the memory of wasm32");
@@ -246,17 +262,17 @@ static void put_data(Build *b, const Section *s)
 	put(b->out, bytes);
 	wq_str_write(b->out, head.s, head.n);
 	if (old)
-		wq_str_write(b->out, p, old);
+		wq_str_write(b->out, r.p, old);
 	wq_str_write(b->out, tail.s, tail.n);
 	b->out = &b->after;
 }
 
-static void put_symbols(Build *b, const uint8_t *p, WqStr *out)
+static void put_symbols(Build *b, Reader r, WqStr *out)
 {
-	uint64_t n = leb(&p);
+	uint64_t n = leb(&r);
 	put(out, n);
 	for (uint64_t i = 0; i < n; i++) {
-		Symbol s = next_symbol(&p);
+		Symbol s = next_symbol(&r);
 		if (!is_blob(b->o, &s)) {
 			wq_str_write(out, s.begin, (size_t)(s.end - s.begin));
 			continue;
@@ -270,11 +286,12 @@ static void put_symbols(Build *b, const uint8_t *p, WqStr *out)
 	}
 }
 
-static void put_segment_names(Build *b, const uint8_t *p, const uint8_t *end, WqStr *out)
+/* r is empty if there were none. */
+static void put_segment_names(Build *b, Reader r, WqStr *out)
 {
-	put(out, (p ? leb(&p) : 0) + 1);
-	if (p)
-		wq_str_write(out, p, (size_t)(end - p));
+	put(out, (r.p < r.end ? leb(&r) : 0) + 1);
+	if (r.p < r.end)
+		wq_str_write(out, r.p, (size_t)(r.end - r.p));
 	put_text(out, wq_sprintf(b->a, ".rodata.%s", b->o->blob->symbol));
 	put(out, 6); /* aligned to 2^6 */
 	put(out, 0);
@@ -284,34 +301,31 @@ static void put_subsection(WqStr *out, uint8_t type, const WqStr *payload)
 {
 	put_byte(out, type);
 	put(out, payload->n);
-	wq_str_write(out, payload->s, payload->n);
+	if (payload->n)
+		wq_str_write(out, payload->s, payload->n);
 }
 
 static void put_linking(Build *b, const Section *s)
 {
 	WqStr all = {.a = b->a};
-	const uint8_t *p = s->p;
-	bool named = false;
-	put(&all, leb(&p));
-	while (p < s->p + s->n) {
-		WqStr part = {.a = b->a};
-		uint8_t type = *p++;
-		uint64_t bytes = leb(&p);
+	Reader r = payload(s), part, names = {NULL, NULL};
+	put(&all, leb(&r));
+	while (r.p < r.end) {
+		WqStr copy = {.a = b->a};
+		uint8_t type = next_part(&r, &part);
+		if (type == SEGMENT_INFO) {
+			names = part;
+			continue;
+		}
 		if (type == SYMBOL_TABLE)
-			put_symbols(b, p, &part);
-		else if (type == SEGMENT_INFO)
-			put_segment_names(b, p, p + bytes, &part);
+			put_symbols(b, part, &copy);
 		else
-			wq_str_write(&part, p, bytes);
-		named |= type == SEGMENT_INFO;
-		put_subsection(&all, type, &part);
-		p += bytes;
+			wq_str_write(&copy, part.p, (size_t)(part.end - part.p));
+		put_subsection(&all, type, &copy);
 	}
-	if (!named) {
-		WqStr part = {.a = b->a};
-		put_segment_names(b, NULL, NULL, &part);
-		put_subsection(&all, SEGMENT_INFO, &part);
-	}
+	WqStr copy = {.a = b->a};
+	put_segment_names(b, names, &copy);
+	put_subsection(&all, SEGMENT_INFO, &copy);
 	put_section(b->out, CUSTOM, "linking", &all);
 }
 
@@ -327,19 +341,20 @@ static bool has_addend(uint8_t type)
 static void put_relocations(Build *b, const Section *s)
 {
 	WqStr all = {.a = b->a};
-	const uint8_t *p = s->p;
-	uint64_t shift = leb_bytes(b->n_segments + 1) - leb_bytes(b->n_segments), n;
-	put(&all, leb(&p));
-	put(&all, n = leb(&p));
+	Reader r = payload(s);
+	uint64_t shift = leb_bytes(b->n_segments + 1) - leb_bytes(b->n_segments);
+	put(&all, leb(&r));
+	uint64_t n = leb(&r);
+	put(&all, n);
 	for (uint64_t i = 0; i < n; i++) {
-		uint8_t type = *p++;
+		uint8_t type = *take(&r, 1);
 		put_byte(&all, type);
-		put(&all, leb(&p) + shift);
-		const uint8_t *rest = p;
-		leb(&p);
+		put(&all, leb(&r) + shift);
+		const uint8_t *rest = r.p;
+		leb(&r);
 		if (has_addend(type))
-			leb(&p);
-		wq_str_write(&all, rest, (size_t)(p - rest));
+			leb(&r);
+		wq_str_write(&all, rest, (size_t)(r.p - rest));
 	}
 	put_section(b->out, CUSTOM, "reloc.DATA", &all);
 }
@@ -353,16 +368,15 @@ static void put_count(Build *b)
 
 static void build(Build *b)
 {
-	const uint8_t *start = b->o->code, *p = start + 8, *end = start + b->o->n;
-	while (p < end) {
-		Section s = next_section(&p);
+	for (Reader r = sections(b->o); r.p < r.end;) {
+		Section s = next_section(&r);
 		if (s.id == DATA)
 			measure_data(b, &s);
 	}
 	b->out = &b->before;
-	wq_str_write(b->out, start, 8);
-	for (p = start + 8; p < end;) {
-		Section s = next_section(&p);
+	wq_str_write(b->out, b->o->code, 8);
+	for (Reader r = sections(b->o); r.p < r.end;) {
+		Section s = next_section(&r);
 		if (s.id == CUSTOM && !b->has_data && b->out == &b->before) /* data follows code */
 			put_data(b, NULL);
 		if (s.id == DATA_COUNT)

@@ -14,9 +14,9 @@ typedef struct Row {
 } Row;
 
 typedef struct Cpu {
-	WqFamily family;
 	const char *name, *features;
 	int64_t l1, l2;
+	WqFamily family;
 	int line;
 } Cpu;
 
@@ -31,7 +31,7 @@ static const Row rows[] = {
 #include "codegen/targets.def"
 };
 static const Cpu cpus[] = {
-#define CPU(family, name, features, l1, l2, line) {family, name, features, l1, l2, line},
+#define CPU(family, name, features, l1, l2, line) {name, features, l1, l2, family, line},
 #include "codegen/targets.def"
 };
 static const Feature known[] = {
