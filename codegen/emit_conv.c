@@ -727,7 +727,8 @@ static CgVal begin_of(const Conv *v, int d)
 /* Do all places of an image lie in x at equal steps? */
 static bool flatten(Conv *v)
 {
-	int64_t step, size, run = -1;
+	int64_t step, size, run = 0;
+	bool first = true;
 	if (!v->p.pointwise || v->p.w.n < 1)
 		return false;
 	v->unit = spatial(v, v->p.w.n - 1);
@@ -736,10 +737,11 @@ static bool flatten(Conv *v)
 			return v->p.w.n == 1 && !transposed(v->p.n) && tile_is(v->begin[d], 0);
 		if (size == 1)
 			continue;
-		if (!cg_const(spatial(v, d), &step) || (run >= 0 && step != run))
+		if (!cg_const(spatial(v, d), &step) || (!first && step != run))
 			return false;
-		if (run < 0)
+		if (first)
 			v->unit = spatial(v, d);
+		first = false;
 		run = step * size;
 	}
 	return true;

@@ -81,7 +81,7 @@ static Rng leaf_rng;
 static WqValue *input_leaf(WqGraph *g, WqTensor *t)
 {
 	WqType type = wq_type_of_tensor(t);
-	if (g->inputs.n >= WQ_COUNTOF(making->data) || t->dtype == WQ_STR || rng_below(&leaf_rng, 3) == 0)
+	if (g->inputs.n >= WQ_COUNTOF(making->data) || t->dtype == WQ_STR || (g->inputs.n && rng_below(&leaf_rng, 3) == 0))
 		return wq_const(g, NULL, t);
 	bool symbolic = rng_below(&leaf_rng, 3) == 0;
 	for (int d = 0; d < t->rank && symbolic; d++) {
@@ -142,6 +142,7 @@ static void make_call(Made *c, uint64_t seed)
 	wq_node_finish(n, n_out, NULL);
 	for (int i = 0; i < n_out; i++)
 		wq_output(c->m->main, wq_sprintf(c->m->arena, "y%d", i), around(c->m->main, n->out[i]));
+	c->m->fold = wq_engine_fold;
 	c->tol = 1e-4;
 }
 
@@ -276,18 +277,28 @@ static const WqTarget *cpu_of(uint64_t seed, WqArena *a)
 	return wq_target("native", NULL, NULL, a);
 }
 
+static void print(const WqModule *m)
+{
+	WqArena *a = wq_arena_new();
+	WqStr text = { .a = a };
+	if (verbose) {
+		wq_print(m, &text, NULL, 64);
+		fprintf(stderr, "%s\n", text.s);
+	}
+	wq_arena_free(a);
+}
+
 static Verdict run_made(Made *c, Case k, WqStr *why, WqArena *a)
 {
 	enum { ROUNDS = 3 };
 	Rng r = { k.seed * 31 + 5 };
 	int threads = k.seed % 4 == 1 ? 2 : 1;
 	WqCodeOptions o = { .target = cpu_of(k.seed, a), .level = (int)(k.seed % 7 % 4), .threads = threads };
+	if (verbose)
+		fprintf(stderr, "%s, level %d, %d threads\n", o.target->cpu, o.level, threads);
+	print(c->m);
 	wq_passes(c->m, "opt");
-	WqStr text = { .a = a };
-	if (verbose) {
-		wq_print(c->m, &text, NULL, 64);
-		fprintf(stderr, "%s, level %d, %d threads\n%s", o.target->cpu, o.level, threads, text.s);
-	}
+	print(c->m);
 	WqProgram *p = wq_program_new(c->m, &o, a);
 	if (verbose && getenv("WQ_LLVM")) {
 		size_t n;
