@@ -236,7 +236,7 @@ static CgVal computed(Kg *k, const WqValue *v, const CgAt *at)
 	const WqEmit *e = wq_emit(v->def->op);
 	if (e->ew)
 		return elementwise(k, v->def, at);
-	WQ_ASSERT(e->at && at->rank >= 0);
+	WQ_ASSERT(e->at && (at->rank >= 0 || e->pointwise));
 	if (at->lanes > 1 && !e->at_lanes)
 		return one_lane(k, v, at);
 	return e->at(k, v->def, v->index, at);

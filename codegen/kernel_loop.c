@@ -176,13 +176,22 @@ static bool one_element(const WqType *t)
 	return true;
 }
 
+/* A pointwise node whose other operands are numbers needs no more than the element's place: quantisation with one scale. */
+static bool is_single(const WqNode *n)
+{
+	for (int j = 1; j < n->n_in; j++)
+		if (n->in[j] && !one_element(&n->in[j]->type))
+			return false;
+	return wq_emit(n->op)->pointwise;
+}
+
 /* Everything is elementwise over one shape that lies alike: one loop does. */
 static bool is_flat(Kg *k)
 {
 	const WqValue *out = k->g->out.v[0];
 	for (int i = 0; i < k->g->nodes.n; i++) {
 		const WqNode *n = k->g->nodes.v[i];
-		if (!wq_emit(n->op)->ew)
+		if (!wq_emit(n->op)->ew && !is_single(n))
 			return false;
 		for (int j = -1; j < n->n_in; j++) {
 			const WqValue *v = j < 0 ? n->out[0] : n->in[j];
