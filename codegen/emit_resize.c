@@ -26,6 +26,9 @@ typedef struct Resize {
 	int n_axis;
 	Axis a[WQ_MAX_RANK]; /* those that change, outermost first */
 	int n_entry;         /* of scales and sizes */
+	/* By rows: the row of the operand at hand, blended along all axes but the last, in scratch; and the row of the result. */
+	CgVal row;
+	CgAt at;
 } Resize;
 
 /* The taps of one place along an axis. */
@@ -389,7 +392,7 @@ static CgVal tap_value(Kg *k, const Resize *z, int i, CgAt *from, const Taps *p,
 static CgVal blend(Kg *k, const Resize *z, int i, CgAt *from)
 {
 	Cg *c = kg_cg(k);
-	if (i == z->n_axis)
+	if (i == z->n_axis - (z->row != NULL))
 		return as_work(k, z, kg_elem(k, z->n->in[0], from));
 	const Axis *a = &z->a[i];
 	CgVal keep = from->ix[a->axis], sum = NULL;
@@ -469,6 +472,66 @@ static void put_element(Kg *k, const CgAt *at, void *arg)
 	kg_put(k, z->n, 0, at, element(k, z, at));
 }
 
+/* ---- by rows: when the axis that is dense in memory changes as well as others, each row of the operand is blended from its neighbours
+ * first, in vectors, and the result's row is made of that.
+ */
+enum { MAX_ROW = 1 << 16 };
+
+static bool may_go_by_rows(const Resize *z)
+{
+	if (z->r.mode == WQ_NEAREST || z->n_axis < 2)
+		return false;
+	const Axis *last = &z->a[z->n_axis - 1];
+	bool reads_all = !last->known || last->p.n <= last->p.m * last->taps;
+	return reads_all && last->taps && last->taps <= MAX_UNROLL && ix_most(z->n, z->n->in[0]->type.dim[last->axis]) <= MAX_ROW;
+}
+
+static void blend_in_row(Kg *k, const CgAt *at, void *arg)
+{
+	Cg *c = kg_cg(k);
+	const Resize *z = arg;
+	int last = z->a[z->n_axis - 1].axis;
+	CgAt from = z->at;
+	from.ix[last] = at->ix[0];
+	from.lanes = at->lanes;
+	from.axis = last;
+	cg_store(c, blend(k, z, 0, &from), cg_at(c, z->work, z->row, at->ix[0]), 0);
+}
+
+static void put_of_row(Kg *k, const CgAt *at, void *arg)
+{
+	Cg *c = kg_cg(k);
+	const Resize *z = arg;
+	const Axis *a = &z->a[z->n_axis - 1];
+	Taps p = taps_at(k, z, a, at->ix[0]);
+	CgVal sum = NULL, w;
+	for (int t = 0; t < a->taps; t++) {
+		CgVal i = tap(k, z, &p, cg_idx(c, t), &w), v = cg_load(c, cg_t(z->work, 1), cg_at(c, z->work, z->row, i), 0);
+		v = cg_mul(c, w, v);
+		sum = sum ? cg_add(c, sum, v) : v;
+	}
+	CgAt to = z->at;
+	to.ix[a->axis] = at->ix[0];
+	kg_put(k, z->n, 0, &to, from_work(k, z, p.there ? cg_select(c, p.there, sum, fill_of(k, z, 1)) : sum));
+}
+
+static void put_row(Kg *k, const CgAt *at, void *arg)
+{
+	Resize *z = arg;
+	int last = z->a[z->n_axis - 1].axis;
+	CgVal n = kg_size(k, z->n->in[0], last), m = kg_size(k, z->n->out[0], last);
+	z->at = *at;
+	kg_inner_nest(k, 1, &n, NULL, kg_lanes(k, z->work == CG_F32 ? WQ_F32 : WQ_F64), blend_in_row, z);
+	kg_inner_nest(k, 1, &m, NULL, 1, put_of_row, z);
+}
+
+static int64_t resize_scratch(const WqTarget *t, const WqNode *n)
+{
+	(void)t;
+	Resize z = resize_of(n);
+	return may_go_by_rows(&z) ? ix_most(n, n->in[0]->type.dim[z.a[z.n_axis - 1].axis]) * 8 : 0;
+}
+
 static void resize_kernel(Kg *k, const WqNode *n)
 {
 	const WqValue *y = n->out[0];
@@ -479,6 +542,12 @@ static void resize_kernel(Kg *k, const WqNode *n)
 	kg_order(k, y, order);
 	for (int a = 0; a < rank; a++)
 		dim[a] = kg_size(k, y, a);
+	if (may_go_by_rows(&z) && order[rank - 1] == z.a[z.n_axis - 1].axis) {
+		dim[order[rank - 1]] = cg_idx(kg_cg(k), 1);
+		z.row = kg_scratch(k);
+		kg_nest(k, rank, dim, order, 1, put_row, &z);
+		return;
+	}
 	int lanes = rank && !changes(&z, order[rank - 1]) ? kg_lanes(k, z.work == CG_F32 ? WQ_F32 : WQ_F64) : 1;
 	kg_nest(k, rank, dim, order, lanes, put_element, &z);
 }
@@ -535,5 +604,6 @@ static const char *resize_refuse(const WqTarget *t, const WqNode *n)
 
 const WqEmit emit_resize = {
 	.at = resize_at, .at_lanes = true, .costly = true, .kernel = resize_kernel, .sizes = resize_sizes, .refuse = resize_refuse,
+	.scratch = resize_scratch,
 	.repeated = 15, .epilogue = true
 };
