@@ -173,7 +173,7 @@ static bool join_reader(Grouper *s, const WqNode *n)
 static bool take_epilogue(Grouper *s, const WqNode *n)
 {
 	const WqEmit *e = wq_emit(n->op);
-	if (!e->epilogue || !n->out[0] || !n->out[0]->uses.n || wq_value_is_output(n->out[0]))
+	if (!e->epilogue || wq_binds(s->b, n) /* what is read behind it may need the size first */ || !n->out[0] || !n->out[0]->uses.n || wq_value_is_output(n->out[0]))
 		return false;
 	const WqValue *v = n->out[0];
 	WqGroup *g = only_reader(s, v);
@@ -325,7 +325,45 @@ static void find_edges(Grouper *s, WqGroup *g)
 	}
 }
 
+static void on_binder(void *arg, const WqNode *n)
+{
+	Reads *r = arg;
+	const WqNode *o = outer(r->s, n);
+	WqGroup *g = o ? r->s->of[position(r->s, o)] : NULL;
+	if (g && g != r->g && o == n)
+		WQ_PUSH(r->s->b->a, r->g->after, g);
+}
+
+static void on_sized(void *arg, const WqValue *v)
+{
+	Reads *r = arg;
+	if (v->type.kind == WQ_TENSOR)
+		wq_each_binder(r->s->b, v, on_binder, r);
+}
+
+/* Whose sizes the group needs. */
+static void find_binders(Grouper *s, WqGroup *g)
+{
+	Reads r = {s, g};
+	for (int i = 0; i < g->nodes.n; i++) {
+		const WqNode *n = g->nodes.v[i];
+		wq_each_operand(n, on_sized, &r);
+		for (int j = 0; j < n->n_out; j++)
+			if (n->out[j])
+				on_sized(&r, n->out[j]);
+	}
+}
+
 /* ---- order ------------------------------------------------------------------------------------------------ */
+
+/* The index of the i-th group that g needs, -1: none. */
+static int needs(const Grouper *s, const WqGroup *g, int i)
+{
+	if (i >= g->in.n)
+		return g->after.v[i - g->in.n]->index;
+	const WqValue *v = g->in.v[i];
+	return v->def && v->def->graph == s->g ? s->of[position(s, v->def)]->index : -1;
+}
 
 /* Groups by dependence, and among those that are ready by the position of their first... last node: near the graph's own order. */
 static void topo(Grouper *s)
@@ -352,12 +390,9 @@ static void topo(Grouper *s)
 			int i = stack[sp - 1];
 			state[i] = 1;
 			bool pushed = false;
-			while (next[i] < g[i]->in.n && !pushed) {
-				const WqValue *v = g[i]->in.v[next[i]++];
-				if (!v->def || v->def->graph != s->g)
-					continue;
-				int d = s->of[position(s, v->def)]->index;
-				if (d == i || state[d] == 2)
+			while (next[i] < g[i]->in.n + g[i]->after.n && !pushed) {
+				int d = needs(s, g[i], next[i]++);
+				if (d < 0 || d == i || state[d] == 2)
 					continue;
 				WQ_ASSERT(state[d] == 0); /* a cycle among groups */
 				stack[sp++] = d;
@@ -397,6 +432,8 @@ WqGroups *wq_groups(WqBuild *b, const WqGraph *g)
 		visit(&s, s.node[i]);
 	for (i = 0; i < out->v.n; i++)
 		find_edges(&s, out->v.v[i]);
+	for (i = 0; i < out->v.n; i++)
+		find_binders(&s, out->v.v[i]);
 	topo(&s);
 	WQ_PUSH(b->a, b->graphs, out);
 	for (const WqNode *n = g->first; n; n = n->next)

@@ -90,7 +90,7 @@ bool wq_program_supported(WqModule *m, const WqTarget *t, WqStr *why)
 
 /* ---- which nodes give sizes their values ---------------------------------------------------------------------------- */
 
-static bool mark(WqBuild *b, WqDim d)
+static bool mark(WqBuild *b, WqDim d, const WqNode *by)
 {
 	int sym;
 	WqDim x, y;
@@ -101,42 +101,75 @@ static bool mark(WqBuild *b, WqDim d)
 	if (wq_dim_is_sym(b->m, d, &sym)) {
 		fresh = !b->known[sym];
 		b->known[sym] = true;
+		if (fresh)
+			b->binder[sym] = by;
 	} else if (wq_dim_call(b->m, d, &x, &y)) {
-		fresh = mark(b, x);
-		fresh |= mark(b, y);
+		fresh = mark(b, x, by);
+		fresh |= mark(b, y, by);
 	} else {
 		for (int i = 0; i < wq_dim_num_terms(b->m, d); i++) {
 			WqDim atom[8];
 			int n = wq_dim_term(b->m, d, i, &coef, atom);
 			for (int j = 0; j < n; j++)
-				fresh |= mark(b, atom[j]);
+				fresh |= mark(b, atom[j], by);
 		}
 	}
 	return fresh;
 }
 
-static bool mark_type(WqBuild *b, const WqType *t)
+static bool mark_type(WqBuild *b, const WqType *t, const WqNode *by)
 {
 	bool fresh = false;
 	for (int i = 0; i < t->rank; i++)
-		fresh |= mark(b, t->dim[i]);
+		fresh |= mark(b, t->dim[i], by);
 	return fresh;
 }
 
 static void mark_graph(WqBuild *b, const WqGraph *g)
 {
 	for (int i = 0; i < g->inputs.n; i++)
-		mark_type(b, &g->inputs.v[i]->type);
+		mark_type(b, &g->inputs.v[i]->type, g->owner);
 	for (const WqNode *n = g->first; n; n = n->next) {
 		bool fresh = false;
 		for (int i = 0; i < n->n_body; i++)
 			mark_graph(b, n->body[i]);
 		for (int i = 0; i < n->n_out; i++)
 			if (n->out[i])
-				fresh |= mark_type(b, &n->out[i]->type);
+				fresh |= mark_type(b, &n->out[i]->type, n);
 		if (fresh)
 			b->binds[n->id] = true;
 	}
+}
+
+static void each_binder(const WqBuild *b, WqDim d, void (*fn)(void *arg, const WqNode *n), void *arg)
+{
+	int sym;
+	WqDim x, y;
+	int64_t coef;
+	if (wq_dim_static(d))
+		return;
+	if (wq_dim_is_sym(b->m, d, &sym)) {
+		if (b->binder[sym])
+			fn(arg, b->binder[sym]);
+	} else if (wq_dim_call(b->m, d, &x, &y)) {
+		each_binder(b, x, fn, arg);
+		each_binder(b, y, fn, arg);
+	} else {
+		for (int i = 0; i < wq_dim_num_terms(b->m, d); i++) {
+			WqDim atom[8];
+			for (int j = wq_dim_term(b->m, d, i, &coef, atom) - 1; j >= 0; j--)
+				each_binder(b, atom[j], fn, arg);
+		}
+	}
+}
+
+void wq_each_binder(const WqBuild *b, const WqValue *v, void (*fn)(void *arg, const WqNode *n), void *arg)
+{
+	for (int i = 0; i < v->type.rank; i++)
+		each_binder(b, v->type.dim[i], fn, arg);
+	int64_t n = v->sym && !v->data ? wq_max_count(b->m, &v->type) : 0;
+	for (int64_t i = 0; i < n; i++)
+		each_binder(b, v->sym[i], fn, arg);
 }
 
 bool wq_binds(const WqBuild *b, const WqNode *n) { return b->binds[n->id]; }
@@ -160,6 +193,7 @@ WqProgram *wq_program_new(WqModule *m, const WqCodeOptions *o, WqArena *a)
 	p->cg = cg_new(o->target, p->o.symbol, a);
 	WqBuild b = {.p = p, .m = m, .a = a, .cg = p->cg, .target = o->target, .kernels = wq_map_new(a), .max_threads = p->o.threads};
 	b.known = WQ_NEW_N(a, bool, wq_dim_num_syms(m) + 1);
+	b.binder = WQ_NEW_N(a, const WqNode *, wq_dim_num_syms(m) + 1);
 	b.binds = WQ_NEW_N(a, bool, m->next_id + 1);
 	mark_graph(&b, m->main);
 	wq_layout(&b, m->main);

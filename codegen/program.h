@@ -18,6 +18,7 @@ typedef struct WqGroup {
 	WQ_VEC(const WqNode *) nodes; /* in graph order */
 	WQ_VEC(const WqValue *) in;   /* read from memory, distinct; constants that are immediates are not among them */
 	WQ_VEC(const WqValue *) out;  /* stored */
+	WQ_VEC(struct WqGroup *) after; /* groups that give sizes their values */
 	int index;                    /* in the list it is in */
 	int step, last;               /* when it runs: steps count through nested graphs; last > step for CONTROL */
 	int scratch_item;             /* of the memory plan, -1: none */
@@ -90,6 +91,7 @@ typedef struct WqBuild {
 	int n_kernels;
 	int max_threads;
 	bool *known, *binds;   /* symbols; nodes by id */
+	const WqNode **binder; /* which node gives a symbol its value; NULL: an input */
 } WqBuild;
 
 WqGroups *wq_groups(WqBuild *b, const WqGraph *g);
@@ -107,6 +109,8 @@ bool wq_is_virtual(const WqValue *v);
 bool wq_same_shape(const WqType *a, const WqType *b);
 /* Does running n give some size its value? */
 bool wq_binds(const WqBuild *b, const WqNode *n);
+/* The nodes that give the sizes, or known elements, of v their values. */
+void wq_each_binder(const WqBuild *b, const WqValue *v, void (*fn)(void *arg, const WqNode *n), void *arg);
 /* The value whose memory v's lies in, through views and parts. */
 const WqValue *wq_base(WqBuild *b, const WqValue *v);
 /* Calls fn for each value that n reads, values that its nested graphs take from outside included. */
