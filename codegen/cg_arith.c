@@ -165,6 +165,22 @@ static CgVal unordered(Cg *c, CgVal a, CgVal b)
 	return a == b ? is_nan(c, a) : cg_or(c, is_nan(c, a), is_nan(c, b));
 }
 
+/* Is either NaN? By their bits. */
+static CgVal nan_by_bits(Cg *c, CgVal a, CgVal b)
+{
+	CgType t = cg_type(c, a), bits = cg_t(t.kind == CG_F32 ? CG_I32 : CG_I64, t.lanes);
+	CgVal inf = cg_int(c, bits, t.kind == CG_F32 ? 0x7f800000 : INT64_C(0x7ff0000000000000));
+	CgVal mask = cg_int(c, bits, t.kind == CG_F32 ? INT32_MAX : INT64_MAX), yes = NULL;
+	for (int i = 0; i < (a == b ? 1 : 2); i++) {
+		CgVal nan = cg_cmp(c, CG_GT, cg_and(c, cg_bitcast(c, i ? b : a, bits), mask), inf);
+		yes = yes ? cg_or(c, yes, nan) : nan;
+	}
+	return yes;
+}
+
+/* LLVM makes two comparisons of "is either NaN", a < b and a >= b, and then, with MVE, takes one for the opposite of the other. */
+static bool compares_badly(Cg *c, CgVal a) { return c->t->family == WQ_CORTEX_M && c->t->vector_f32 && cg_lanes(c, a) > 1; }
+
 CgVal cg_cmp(Cg *c, CgCmp op, CgVal a, CgVal b)
 {
 	static const LLVMIntPredicate ints[] = {LLVMIntEQ, LLVMIntNE, LLVMIntSLT, LLVMIntSLE, LLVMIntSGT, LLVMIntSGE,
@@ -177,6 +193,8 @@ CgVal cg_cmp(Cg *c, CgCmp op, CgVal a, CgVal b)
 		return LLVMBuildICmp(c->b, ints[op], a, b, "");
 	}
 	WQ_ASSERT(op == CG_UNO || op <= CG_GE);
+	if (op == CG_UNO && compares_badly(c, a))
+		return nan_by_bits(c, a, b);
 	return op == CG_UNO ? unordered(c, a, b) : LLVMBuildFCmp(c->b, reals[op], a, b, "");
 }
 
