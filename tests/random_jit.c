@@ -129,6 +129,7 @@ static void make_call(Made *c, uint64_t seed)
 	ops_leaf = input_leaf;
 	WqValue *in[16];
 	c->m = wq_module_new("call");
+	c->m->fold = wq_engine_fold;
 	int n_in = ops_operands(c->m->main, wq_op(op), in);
 	ops_leaf = NULL;
 	for (int i = 0; i < n_in; i++) {
@@ -142,7 +143,6 @@ static void make_call(Made *c, uint64_t seed)
 	wq_node_finish(n, n_out, NULL);
 	for (int i = 0; i < n_out; i++)
 		wq_output(c->m->main, wq_sprintf(c->m->arena, "y%d", i), around(c->m->main, n->out[i]));
-	c->m->fold = wq_engine_fold;
 	c->tol = 1e-4;
 }
 
