@@ -300,11 +300,14 @@ static void any_panel(Mul *m, CgVal lo, CgVal hi, int64_t rest)
 	if (over == 0) {
 		panel(m, vecs, false, lo, hi, rest);
 	} else if (over > 0 && cols < width) {
+		m->first = cg_idx(c, 0);
 		panel(m, last, true, lo, hi, rest);
 	} else {
 		cg_if(c, cg_cmp(c, CG_LE, cg_addi(c, m->first, width), m->cols));
 		panel(m, vecs, false, lo, hi, rest);
 		cg_else(c);
+		if (over > 0)
+			m->first = cg_idx(c, cols - over);
 		panel(m, last, true, lo, hi, rest);
 		cg_end(c);
 	}
