@@ -32,8 +32,8 @@ const char *conv_refuse(const WqTarget *t, const WqNode *n);
 
 /* ---- a kernel in the making ------------------------------------------------------------------------------ */
 
-/* Places of the row axis that read x with the same taps: first, first + step, ...; tap j of place p is the kernel's element
- * kernel + j * kernel_step and reads x at p * stride + at + j * at_step. */
+/* Places of the row axis that read x with the same taps: first, first + step, ...; tap j of place p is the kernel's
+ * element kernel + j * kernel_step and reads x at p * stride + at + j * at_step. */
 typedef struct ConvPhase {
 	CgVal first, count, taps, kernel, at;
 	int64_t step, stride, kernel_step, at_step;
@@ -71,7 +71,8 @@ void conv_settle(Conv *v, const WqTarget *t);     /* the tile's shape, now that 
 
 enum { MASKED_TAPS = 12, MASKED_DEPTH = 4 }; /* at most so many taps, of at least so many channels, are written out */
 void conv_tile(void *arg, CgVal place, int rows);                           /* a GemmBody of a Conv */
-uint32_t conv_hits(const Conv *v, int64_t place, int rows, int64_t tap); /* the rows at a known place for which a tap hits x */
+/* The rows of a tile at a known place for which tap j hits x. */
+uint32_t conv_hits(const Conv *v, int64_t place, int rows, int64_t j);
 void conv_row(Conv *v);                                                     /* the places of v->at's line */
 
 #endif

@@ -1,4 +1,5 @@
-/* conv_plan.c: what types, attributes and strides decide about a convolution before any code is made, and how its weights are packed. */
+/* conv_plan.c: what types, attributes and strides decide about a convolution before any code is made, and how its
+ * weights are packed. */
 #include "codegen/conv.h"
 
 /* ---- the plan: what types and attributes decide -------------------------------------------------------------- */
@@ -69,7 +70,7 @@ const char *conv_refuse(const WqTarget *t, const WqNode *n)
 	return NULL;
 }
 
-/* ---- packing: [group][panel][taps of other axes][taps of the row axis][cin][vecs][lanes] ------------------------- */
+/* ---- packing: [group][panel][taps of other axes][taps of the row axis][cin][vecs][lanes] --------------------- */
 
 typedef struct Source {
 	const WqPack *w;
@@ -100,7 +101,10 @@ static const void *element(const void *arg, int64_t k, int64_t col)
 
 GemmPanels conv_panels(const ConvPlan *p, int bytes)
 {
-	return (GemmPanels){p->taps * p->cin, p->cout, p->by_column ? 1 : p->shape.vecs, p->by_column ? 1 : p->lanes, bytes};
+	GemmPanels g = {p->taps * p->cin, p->cout, p->shape.vecs, p->lanes, bytes};
+	if (p->by_column)
+		g.vecs = g.lanes = 1;
+	return g;
 }
 
 static void fill(const WqPack *w, const WqTensor *t, void *out)
@@ -135,7 +139,7 @@ bool conv_pack(const WqTarget *t, const WqNode *n, int i, WqPack *w)
 	return true;
 }
 
-/* ---- geometry -------------------------------------------------------------------------------------------------------------------- */
+/* ---- geometry ------------------------------------------------------------------------------------------------ */
 
 /* Half of the padding that comes first; upper: the odd one at the end. */
 static CgVal share_begin(Cg *c, CgVal total, bool upper)
@@ -169,7 +173,8 @@ CgVal conv_begin(const Conv *v, int d)
 /* Do all places of an image lie in x at equal steps? */
 bool conv_flatten(Conv *v)
 {
-	int64_t step, size, run = -1;
+	int64_t step, size, run = 0;
+	bool first = true;
 	if (!v->p.pointwise || v->p.w.n < 1)
 		return false;
 	v->unit = conv_stride(v, v->p.w.n - 1);
@@ -178,10 +183,11 @@ bool conv_flatten(Conv *v)
 			return v->p.w.n == 1 && !conv_transposed(v->p.n) && tile_is(v->begin[d], 0);
 		if (size == 1)
 			continue;
-		if (!cg_const(conv_stride(v, d), &step) || (run >= 0 && step != run))
+		if (!cg_const(conv_stride(v, d), &step) || (!first && step != run))
 			return false;
-		if (run < 0)
+		if (first)
 			v->unit = conv_stride(v, d);
+		first = false;
 		run = step * size;
 	}
 	return true;
@@ -192,8 +198,10 @@ void conv_settle(Conv *v, const WqTarget *t)
 {
 	Cg *c = v->c;
 	ConvPlan *p = &v->p;
+	int width = p->shape.vecs;
 	int64_t count = -1, step = conv_transposed(p->n) ? p->w.stride[p->axis] : 1;
-	v->phase = (ConvPhase){.first = cg_idx(c, 0), .count = v->out[p->axis], .taps = cg_idx(c, 1), .kernel = cg_idx(c, 0), .at = cg_idx(c, 0)};
+	CgVal zero = cg_idx(c, 0);
+	v->phase = (ConvPhase){.first = zero, .count = v->out[p->axis], .taps = cg_idx(c, 1), .kernel = zero, .at = zero};
 	v->phase.step = v->phase.stride = v->phase.kernel_step = v->phase.at_step = 1;
 	for (int d = 0; v->flat && d < p->w.n; d++)
 		v->phase.count = d ? cg_mul(c, v->phase.count, v->out[d]) : v->out[d];
@@ -203,5 +211,5 @@ void conv_settle(Conv *v, const WqTarget *t)
 	if (p->depthwise) /* loads of x serve several taps: few enough rows that they stay in registers */
 		p->shape.rows = count >= 0 && count < t->vector_regs / 4 ? (count ? (int)count : 1) : t->vector_regs / 4;
 	else
-		p->shape = gemm_shape(t, p->type.acc, count, conv_vectors(p), p->by_column ? (int)conv_vectors(p) : p->shape.vecs);
+		p->shape = gemm_shape(t, p->type.acc, count, conv_vectors(p), p->by_column ? (int)conv_vectors(p) : width);
 }

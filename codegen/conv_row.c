@@ -1,7 +1,8 @@
-/* conv_row.c: a line of the result cut into tiles: at its ends, where taps miss x, and between; and the phases of ConvTranspose. */
+/* conv_row.c: a line of the result cut into tiles: at its ends, where taps miss x, and between; and the phases of
+ * ConvTranspose. */
 #include "codegen/conv.h"
 
-/* ---- rows of tiles --------------------------------------------------------------------------------------------------------- */
+/* ---- rows of tiles ------------------------------------------------------------------------------------------- */
 
 static bool all_hit(const Conv *v, int64_t place, int rows, int64_t taps)
 {
@@ -65,7 +66,7 @@ static void one_row(Conv *v)
 		any_row(v);
 }
 
-/* ---- phases ------------------------------------------------------------------------------------------------------------------ */
+/* ---- phases -------------------------------------------------------------------------------------------------- */
 
 static void whole_row(Conv *v)
 {
@@ -81,7 +82,8 @@ static void whole_row(Conv *v)
 
 static int64_t common(int64_t a, int64_t b) { return b ? common(b, a % b) : a; }
 
-/* The taps of a phase: elements of the kernel with element * dilation = phase modulo the stride. A phase may have none. */
+/* The taps of a phase: elements of the kernel with element * dilation = phase modulo the stride. A phase may have
+ * none. */
 static void phase_taps(Conv *v, CgVal phase, CgVal *shift)
 {
 	Cg *c = v->c;

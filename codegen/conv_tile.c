@@ -14,7 +14,8 @@ static GemmWeights weights_at(const Conv *v, CgVal kernel)
 		for (int d = 0; d < p->w.n; d++)
 			if (d != p->axis)
 				at = cg_add(c, cg_muli(c, at, p->w.kernel[d]), v->tap[d]);
-		at = cg_muli(c, cg_add(c, cg_muli(c, at, p->w.kernel[p->axis]), kernel), p->cin * (p->by_column ? 1 : v->vecs * p->lanes));
+		int64_t width = p->by_column ? 1 : (int64_t)v->vecs * p->lanes;
+		at = cg_muli(c, cg_add(c, cg_muli(c, at, p->w.kernel[p->axis]), kernel), p->cin * width);
 		at = cg_add(c, at, cg_add(c, cg_muli(c, v->group, gemm_panels_bytes(&g)), cg_muli(c, v->first, g.depth)));
 		w.ptr = cg_at(c, mem, w.ptr, at);
 		w.load = p->dot ? gemm_columns : p->by_column ? gemm_strided : gemm_panel;
@@ -60,7 +61,7 @@ static void steps(Conv *v, uint32_t mask, int first, CgVal at, CgVal kernel, CgV
 	gemm_steps(&v->tile, mask, &a, &w, p->dot ? cg_divi(c, count, p->lanes) : count);
 }
 
-/* ---- taps of the row axis ------------------------------------------------------------------------------------------ */
+/* ---- taps of the row axis ------------------------------------------------------------------------------------ */
 
 static CgVal tap_at(const Conv *v, CgVal j)
 {
@@ -80,14 +81,19 @@ static bool runs_on(const Conv *v)
 	int64_t channel, unit;
 	if (v->phase.kernel_step != 1 || v->phase.at_step < 1 || v->p.depthwise)
 		return false;
-	return v->p.cin == 1 || (v->packed && cg_const(v->x.stride[1], &channel) && cg_const(conv_stride(v, v->p.axis), &unit) &&
-		v->phase.at_step * unit == v->p.cin * channel);
+	if (v->p.cin == 1)
+		return true;
+	return v->packed && cg_const(v->x.stride[1], &channel) && cg_const(conv_stride(v, v->p.axis), &unit) &&
+		v->phase.at_step * unit == v->p.cin * channel;
 }
 
-static void one_tap(Conv *v, CgVal j) { steps(v, UINT32_MAX, 0, tap_at(v, j), tap_kernel(v, j), cg_idx(v->c, v->p.cin)); }
+static void one_tap(Conv *v, CgVal j)
+{
+	steps(v, UINT32_MAX, 0, tap_at(v, j), tap_kernel(v, j), cg_idx(v->c, v->p.cin));
+}
 
-/* Taps are a loop at run time, where written out side by side LLVM would keep what they share of x in registers that are not there.
- * Depthwise it pays: a vector of x serves every tap. */
+/* Taps are a loop at run time, where written out side by side LLVM would keep what they share of x in registers that
+ * are not there. Depthwise it pays: a vector of x serves every tap. */
 static void inside_taps(Conv *v)
 {
 	Cg *c = v->c;
@@ -165,14 +171,16 @@ static void masked_taps(Conv *v)
 	}
 }
 
-/* ---- taps of the other axes ----------------------------------------------------------------------------------------- */
+/* ---- taps of the other axes ---------------------------------------------------------------------------------- */
 
 /* Does every tap of axis d hit x, whatever the place? */
 static bool always_hits(const Conv *v, int d)
 {
 	int64_t begin, in, out;
 	const WqWindow *w = &v->p.w;
-	return !conv_transposed(v->p.n) && cg_const(v->begin[d], &begin) && begin <= 0 && cg_const(v->in[d], &in) && cg_const(v->out[d], &out) &&
+	if (conv_transposed(v->p.n) || !cg_const(v->begin[d], &begin))
+		return false;
+	return begin <= 0 && cg_const(v->in[d], &in) && cg_const(v->out[d], &out) &&
 		(out - 1) * w->stride[d] - begin + (w->kernel[d] - 1) * w->dilation[d] < in;
 }
 
@@ -218,7 +226,7 @@ static void other_taps(Conv *v, int d, CgVal base)
 	}
 }
 
-/* ---- tiles ------------------------------------------------------------------------------------------------------------ */
+/* ---- tiles --------------------------------------------------------------------------------------------------- */
 
 /* The panel's bias, one vector each (a scalar each of a dot product); false if there is none. */
 static bool bias(const Conv *v, CgVal *init)
@@ -228,7 +236,8 @@ static bool bias(const Conv *v, CgVal *init)
 	const WqValue *b = p->n->n_in > 2 ? p->n->in[2] : NULL;
 	int per = conv_columns(p);
 	for (int i = 0; b && i < v->vecs; i++) {
-		CgVal col = cg_addi(c, v->first, (int64_t)i * per), count = v->part ? tile_columns(c, col, cg_idx(c, p->cout), per) : NULL;
+		CgVal col = cg_addi(c, v->first, (int64_t)i * per);
+		CgVal count = v->part ? tile_columns(c, col, cg_idx(c, p->cout), per) : NULL;
 		CgAt at = {.rank = 1, .ix = {cg_add(c, cg_muli(c, v->group, p->cout), col)}, .lanes = per, .axis = 0};
 		CgVal x = kg_arith(v->k, b->type.dtype, count ? kg_elem_part(v->k, b, &at, count) : kg_elem(v->k, b, &at));
 		init[i] = cg_is_float(p->type.acc) ? x : cg_resize(c, x, p->type.acc, p->type.sign);
@@ -268,7 +277,9 @@ static void store(Conv *v)
 			at.ix[1] = cg_add(c, channel, col);
 			if (p->dot)
 				x = cg_hsum(c, x);
-			tile_put(v->k, p->n, &at, add ? cg_add(c, x, after[i]) : x, v->part ? tile_columns(c, col, cols, per) : NULL);
+			if (add)
+				x = cg_add(c, x, after[i]);
+			tile_put(v->k, p->n, &at, x, v->part ? tile_columns(c, col, cols, per) : NULL);
 		}
 	}
 }
@@ -278,7 +289,8 @@ void conv_tile(void *arg, CgVal place, int rows)
 	Conv *v = arg;
 	CgVal init[GEMM_VECS];
 	v->place = place;
-	gemm_start(&v->tile, v->c, (GemmShape){rows, v->vecs}, cg_t(v->p.type.acc, v->p.lanes), !v->p.dot && bias(v, init) ? init : NULL);
+	bool from = !v->p.dot && bias(v, init);
+	gemm_start(&v->tile, v->c, (GemmShape){rows, v->vecs}, cg_t(v->p.type.acc, v->p.lanes), from ? init : NULL);
 	other_taps(v, 0, v->base);
 	store(v);
 }

@@ -1,16 +1,16 @@
 /* emit_conv.c: Conv and ConvTranspose as register tiles.
  *
- * A tile's rows are places along one spatial axis of the result (its row axis), its vectors run along output channels; k runs over the
- * taps of the other axes, the taps of the row axis, and the input channels. x is read where it lies, by strides: nothing is copied.
- * What a tap would read outside x is left out: along the row axis by tiles of their own at both ends, whose taps know which rows they
- * serve; along the others by a test per tap.
+ * A tile's rows are places along one spatial axis of the result (its row axis), its vectors run along output
+ * channels; k runs over the taps of the other axes, the taps of the row axis, and the input channels. x is read
+ * where it lies, by strides: nothing is copied. What a tap would read outside x is left out: along the row axis by
+ * tiles of their own at both ends, whose taps know which rows they serve; along the others by a test per tap.
  *
- * ConvTranspose gathers: the places of the result that are congruent modulo the stride (a phase) read x step by step with the same
- * taps, so a phase is a convolution of stride 1.
+ * ConvTranspose gathers: the places of the result that are congruent modulo the stride (a phase) read x step by step
+ * with the same taps, so a phase is a convolution of stride 1.
  */
 #include "codegen/conv.h"
 
-/* ---- lines, panels, pieces of work --------------------------------------------------------------------------------------------- */
+/* ---- lines, panels, pieces of work --------------------------------------------------------------------------- */
 
 /* Line `line` of the result: an image and a place of the other axes, or a chunk of an image's places. */
 static void line(Conv *v, CgVal number, int64_t chunk, CgVal chunks)
@@ -68,7 +68,8 @@ static void piece(Conv *v, const Work *w, CgVal number)
 	GemmPanels g = conv_panels(p, 1);
 	int64_t width = (int64_t)p->shape.vecs * conv_columns(p), whole = p->cout / width, per_group = panels_per_group(p);
 	bool part = p->cout % conv_columns(p) != 0;
-	CgVal block = cg_udiv(c, number, w->panels), panel = cg_urem(c, number, w->panels), in_group = cg_urem(c, panel, cg_idx(c, per_group));
+	CgVal block = cg_udiv(c, number, w->panels), panel = cg_urem(c, number, w->panels);
+	CgVal in_group = cg_urem(c, panel, cg_idx(c, per_group));
 	v->group = cg_divi(c, panel, per_group);
 	v->first = cg_muli(c, in_group, width);
 	if (whole == per_group) {
@@ -86,20 +87,21 @@ static void piece(Conv *v, const Work *w, CgVal number)
 	}
 }
 
-/* How many lines, and how large a piece: what it reads of x should stay in the second cache while one panel after the other is done. */
+/* How many lines, and how large a piece: what it reads of x should stay in the second cache while one panel after
+ * the other is done. */
 static Work divide(Conv *v)
 {
 	Cg *c = v->c;
 	const ConvPlan *p = &v->p;
 	const WqTarget *t = cg_target(c);
-	Work w = {.lines = v->out_images, .panels = cg_idx(c, p->group * panels_per_group(p)), .chunks = cg_idx(c, 1), .block = 1};
-	int64_t bytes = cg_kind_bytes(c, kg_mem(v->x.dtype)), row = 4096, rows = 1, place = bytes * p->cin * p->group;
-	if (p->depthwise)
-		place = bytes * p->lanes;
+	Work w = {.lines = v->out_images, .chunks = cg_idx(c, 1), .block = 1};
+	w.panels = cg_idx(c, p->group * panels_per_group(p));
+	int64_t bytes = cg_kind_bytes(c, kg_mem(v->x.dtype)), row = 4096, rows = 1, tile = p->shape.rows;
+	int64_t place = bytes * (p->depthwise ? p->lanes : p->cin * p->group) + 1; /* bytes of x, about */
 	if (v->flat) {
-		w.chunk = t->l2 / 4 / place / p->shape.rows * p->shape.rows;
-		if (w.chunk < 4 * p->shape.rows)
-			w.chunk = 4 * p->shape.rows;
+		w.chunk = t->l2 / 4 / place / tile * tile;
+		if (w.chunk < 4 * tile)
+			w.chunk = 4 * tile;
 		w.chunks = tile_ceil_div(c, v->phase.count, w.chunk);
 		w.lines = cg_mul(c, v->out_images, w.chunks);
 		return w;
@@ -125,7 +127,8 @@ static void kernel(Kg *k, const WqNode *n)
 {
 	Cg *c = kg_cg(k);
 	const WqTarget *t = cg_target(c);
-	Conv v = {.k = k, .c = c, .p = conv_plan(t, n), .x = tile_tensor(k, n->in[0]), .at = {.rank = n->out[0]->type.rank}};
+	Conv v = {.k = k, .c = c, .p = conv_plan(t, n), .x = tile_tensor(k, n->in[0])};
+	v.at.rank = n->out[0]->type.rank;
 	ConvPlan *p = &v.p;
 	if (conv_packs(p))
 		v.packed = kg_packed(k, 1);

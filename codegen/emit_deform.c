@@ -1,5 +1,5 @@
-/* emit_deform.c: DeformConv, place by place: what every tap samples goes to scratch memory, [channel][tap], then each output channel sums
- * its products. Reads all operands on demand; not made for speed. */
+/* emit_deform.c: DeformConv, place by place: what every tap samples goes to scratch memory, [channel][tap], then
+ * each output channel sums its products. Reads all operands on demand; not made for speed. */
 #include "codegen/kernel.h"
 #include "ir/window.h"
 

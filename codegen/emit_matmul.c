@@ -1,14 +1,15 @@
 /* emit_matmul.c: MatMul as register tiles.
  *
- * One operand gives the tile's rows, the other its vectors. Vectors run along the result's columns, or, where the result is one column
- * wide and the left operand is constant, along its rows: then the operands change roles. A constant that gives vectors is packed
- * into panels; a computed one is read in place where its columns are neighbours in memory, else (a transposed view) copied into a
- * panel first. What is neighbours along k on both sides and has few columns is a dot product with lanes along k.
+ * One operand gives the tile's rows, the other its vectors. Vectors run along the result's columns, or, where the
+ * result is one column wide and the left operand is constant, along its rows: then the operands change roles. A
+ * constant that gives vectors is packed into panels; a computed one is read in place where its columns are
+ * neighbours in memory, else (a transposed view) copied into a panel first. What is neighbours along k on both sides
+ * and has few columns is a dot product with lanes along k.
  */
 #include "codegen/tiles.h"
 
-/* An operand as matrices: `outer` is its axis that the result has too (-1: none), `inner` the one that is summed; the axes before both
- * are batches. */
+/* An operand as matrices: `outer` is its axis that the result has too (-1: none), `inner` the one that is summed;
+ * the axes before both are batches. */
 typedef struct Side {
 	const WqValue *v;
 	int operand, outer, inner, batches;
@@ -36,7 +37,10 @@ static Side side(const WqNode *n, int operand, bool right)
 	return (Side){v, operand, right ? rank - 1 : rank - 2, right ? rank - 2 : rank - 1, rank - 2};
 }
 
-static int64_t vectors(const Plan *p) { return wq_dim_static(p->cols) ? (p->cols + p->lanes - 1) / p->lanes : GEMM_VECS; }
+static int64_t vectors(const Plan *p)
+{
+	return wq_dim_static(p->cols) ? (p->cols + p->lanes - 1) / p->lanes : GEMM_VECS;
+}
 
 static Plan plan(const WqTarget *t, const WqNode *n)
 {
@@ -210,7 +214,8 @@ static void tile(void *arg, CgVal first, int rows)
 	}
 }
 
-/* The same with lanes along k: what is left of k beyond whole vectors is added as scalars would be, in a vector of its own. */
+/* The same with lanes along k: what is left of k beyond whole vectors is added as scalars would be, in a vector of
+ * its own. */
 static void dot_tile(void *arg, CgVal first, int rows)
 {
 	Mul *m = arg;
@@ -259,8 +264,10 @@ static void copy_panel(Mul *m, GemmWeights *from, int vecs)
 	Cg *c = m->c;
 	CgVal w[GEMM_VECS], to = kg_scratch(m->k), k = cg_for(c, cg_idx(c, 0), m->depth, 1);
 	from->load(from, c, k, vecs, w);
-	for (int v = 0; v < vecs; v++)
-		cg_store(c, w[v], cg_at(c, m->p.type.acc, to, cg_addi(c, cg_muli(c, k, (int64_t)vecs * m->p.lanes), (int64_t)v * m->p.lanes)), 0);
+	for (int v = 0; v < vecs; v++) {
+		CgVal at = cg_muli(c, cg_addi(c, cg_muli(c, k, vecs), v), m->p.lanes);
+		cg_store(c, w[v], cg_at(c, m->p.type.acc, to, at), 0);
+	}
 	cg_end(c);
 	*from = (GemmWeights){gemm_panel, gemm_type(m->p.type.acc, true), m->p.lanes, .ptr = to};
 }
@@ -273,7 +280,9 @@ static void panel(Mul *m, int vecs, bool part, CgVal lo, CgVal hi, int64_t rest)
 	Cg *c = m->c;
 	m->shape = (GemmShape){m->p.shape.rows, vecs};
 	m->part = part;
-	m->w = (GemmWeights){m->packed ? gemm_panel : m->dot ? gemm_columns : gemm_strided, m->p.type, m->p.lanes, .count = NULL};
+	m->w = (GemmWeights){gemm_strided, m->p.type, m->p.lanes, .count = NULL};
+	if (m->packed || m->dot)
+		m->w.load = m->packed ? gemm_panel : gemm_columns;
 	if (m->packed) {
 		CgVal at = cg_add(c, m->matrix, cg_mul(c, m->first, m->depth));
 		m->w.ptr = cg_at(c, kg_mem(m->p.col.v->type.dtype), m->packs, at);
@@ -321,14 +330,16 @@ static void choose_access(Mul *m, const WqTarget *t)
 	if (m->packed)
 		return;
 	m->col = tile_tensor(m->k, p->col.v);
-	bool rows_run = tile_is(stride(m, &m->row, p->row.inner), 1), cols_run = tile_is(stride(m, &m->col, p->col.inner), 1);
+	bool rows_run = tile_is(stride(m, &m->row, p->row.inner), 1);
+	bool cols_run = tile_is(stride(m, &m->col, p->col.inner), 1);
 	bool dense = tile_is(stride(m, &m->col, p->col.outer), 1), many = !wq_dim_static(p->rows) || p->rows >= 8;
 	int64_t room = copy_bytes(t, p, m->n->graph->mod);
 	m->copied = room > 0 && (dense ? wq_dim_static(p->rows) && p->rows >= 48 : many);
 	m->dot = rows_run && cols_run && (p->cols == 1 || !m->copied);
 	if (m->dot) {
 		m->copied = false;
-		p->shape = gemm_shape(t, p->type.acc, wq_dim_static(p->rows) ? p->rows : -1, wq_dim_static(p->cols) ? p->cols : 1, 0);
+		int64_t rows = wq_dim_static(p->rows) ? p->rows : -1, cols = wq_dim_static(p->cols) ? p->cols : 1;
+		p->shape = gemm_shape(t, p->type.acc, rows, cols, 0);
 	}
 }
 

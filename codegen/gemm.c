@@ -21,7 +21,9 @@ static CgVal widen(Cg *c, GemmType t, CgVal v)
 {
 	if (t.mem == t.acc)
 		return v;
-	return t.mem == CG_F16 ? cg_half_to_f32(c, v) : t.mem == CG_BF16 ? cg_bf16_to_f32(c, v) : cg_resize(c, v, t.acc, t.sign);
+	if (t.mem == CG_F16)
+		return cg_half_to_f32(c, v);
+	return t.mem == CG_BF16 ? cg_bf16_to_f32(c, v) : cg_resize(c, v, t.acc, t.sign);
 }
 
 CgKind gemm_bits(GemmType t) { return t.mem == CG_F16 || t.mem == CG_BF16 ? CG_I16 : t.mem; }
@@ -109,8 +111,8 @@ static int chains_of(int rows, int vecs)
 	return n < 1 ? 1 : n;
 }
 
-/* What one step of k takes, in sixteenths of a cycle: two products or loads a cycle; that weights stream from the second cache, and the
- * loop itself, cost a little. */
+/* What one step of k takes, in sixteenths of a cycle: two products or loads a cycle; that weights stream from the
+ * second cache, and the loop itself, cost a little. */
 static int64_t step_cost(int rows, int vecs)
 {
 	int products = rows * vecs, loads = vecs == 1 ? rows + 1 : rows + vecs;
@@ -167,7 +169,7 @@ static void step(GemmTile *t, uint32_t mask, const GemmRows *a, const GemmWeight
 		if (!(mask >> r & 1))
 			continue;
 		CgVal x = a->load(a, t->c, r, k);
-		CgVar *acc = t->acc + (chain * t->rows + r) * t->vecs;
+		CgVar *acc = t->acc + (ptrdiff_t)(chain * t->rows + r) * t->vecs;
 		for (int v = 0; v < t->vecs; v++)
 			cg_set(t->c, acc[v], cg_is_float(t->type.kind) ? cg_fma(t->c, x, w[v], cg_get(t->c, acc[v]))
 				: cg_add(t->c, cg_mul(t->c, x, w[v]), cg_get(t->c, acc[v])));
@@ -221,20 +223,21 @@ static void loop(Cg *c, CgVal lo, CgVal hi, int rows, GemmBody *body, void *arg)
 void gemm_cover(Cg *c, CgVal lo, CgVal hi, int64_t rest, int rows, GemmBody *body, void *arg)
 {
 	int64_t known;
-	bool fixed = cg_const(cg_sub(c, hi, lo), &known);
-	while (rows) {
-		CgVal n = cg_sub(c, hi, lo), end = cg_add(c, lo, cg_sub(c, n, cg_urem(c, n, cg_idx(c, rows))));
-		if (!fixed || known >= rows)
+	CgVal n = cg_sub(c, hi, lo);
+	if (cg_const(n, &known)) {
+		CgVal end = cg_addi(c, lo, known - known % rows);
+		if (known >= rows)
 			loop(c, lo, end, rows, body, arg);
-		lo = end;
-		if (fixed || rest >= 0)
-			break;
-		rows = rows > 4 ? 4 : rows > 1 ? 1 : 0;
-	}
-	if (fixed) {
 		if (known % rows)
-			body(arg, lo, (int)(known % rows));
-	} else if (rest > 0) {
+			body(arg, end, (int)(known % rows));
+		return;
+	}
+	for (int r = rows; r; r = rest >= 0 ? 0 : r > 4 ? 4 : r > 1) {
+		CgVal end = cg_sub(c, hi, cg_urem(c, cg_sub(c, hi, lo), cg_idx(c, r)));
+		loop(c, lo, end, r, body, arg);
+		lo = end;
+	}
+	if (rest > 0) {
 		cg_if(c, cg_cmp(c, CG_LT, lo, hi));
 		body(arg, lo, (int)rest);
 		cg_end(c);
@@ -255,12 +258,13 @@ int64_t gemm_panels_bytes(const GemmPanels *p)
 	return wq_mul_checked(wq_mul_checked(vecs * p->lanes, p->depth, "packed weights"), p->bytes, "packed weights");
 }
 
-void gemm_pack(const GemmPanels *p, const void *(*get)(const void *arg, int64_t k, int64_t col), const void *arg, void *out)
+void gemm_pack(const GemmPanels *p, GemmElement *get, const void *arg, void *out)
 {
 	char *to = out;
 	size_t size = (size_t)p->bytes;
 	for (int64_t first = 0; first < p->cols; first += (int64_t)p->vecs * p->lanes) {
-		int64_t left = (p->cols - first + p->lanes - 1) / p->lanes, width = (left < p->vecs ? left : p->vecs) * p->lanes;
+		int64_t left = (p->cols - first + p->lanes - 1) / p->lanes;
+		int64_t width = (left < p->vecs ? left : p->vecs) * p->lanes;
 		for (int64_t k = 0; k < p->depth; k++)
 			for (int64_t i = 0; i < width; i++, to += size)
 				if (first + i < p->cols)

@@ -42,7 +42,8 @@ CgTensor tile_tensor(Kg *k, const WqValue *v)
 	if (kg_in_memory(k, v))
 		return kg_tensor(k, v);
 	WQ_ASSERT(v->data && wq_tensor_count(v->data) == 1 && !v->data->packed);
-	CgTensor t = {.dtype = v->type.dtype, .rank = v->type.rank, .ptr = cg_table(c, kg_mem(v->type.dtype), 1, v->data->data)};
+	CgTensor t = {.dtype = v->type.dtype, .rank = v->type.rank};
+	t.ptr = cg_table(c, kg_mem(v->type.dtype), 1, v->data->data);
 	for (int d = 0; d < t.rank; d++) {
 		t.dim[d] = cg_idx(c, 1);
 		t.stride[d] = cg_idx(c, 1);

@@ -163,7 +163,8 @@ static void try(int mode, int64_t rows, int64_t cols, int64_t depth, bool any)
 
 TEST(odd_shapes)
 {
-	static const int64_t shape[][3] = {{1, 1, 1}, {1, 33, 7}, {2, 16, 0}, {5, 20, 65}, {13, 48, 3}, {14, 31, 64}, {29, 70, 9}, {64, 64, 100}};
+	static const int64_t shape[][3] = {{1, 1, 1}, {1, 33, 7}, {2, 16, 0}, {5, 20, 65}, {13, 48, 3}, {14, 31, 64},
+		{29, 70, 9}, {64, 64, 100}};
 	for (int mode = PANELS; mode <= DOT; mode++)
 		for (int i = 0; i < WQ_COUNTOF(shape); i++)
 			try(mode, shape[i][0], shape[i][1], shape[i][2], (mode + i) % 2);

@@ -1,5 +1,6 @@
-/* MatMul, Conv, ConvTranspose and DeformConv compiled in memory, of random geometry, compared with the evaluator's plain loops. Elements are
- * small multiples of powers of two, so that every order of summation gives the same bits; inputs end where memory does. */
+/* MatMul, Conv, ConvTranspose and DeformConv compiled in memory, of random geometry, compared with the evaluator's
+ * plain loops. Elements are small multiples of powers of two, so that every order of summation gives the same bits;
+ * inputs end where memory does. */
 #include "api/api.h"
 #include "tests/test.h"
 
@@ -67,7 +68,8 @@ static bool same(const WqTensor *a, const WqTensor *b, const char *what)
 	CHECK_MSG(ok, "%s: shapes differ", what);
 	for (int64_t i = 0, n = ok ? wq_tensor_count(a) : 0; i < n; i++)
 		if (wq_tensor_get_f(a, i) != wq_tensor_get_f(b, i)) {
-			CHECK_MSG(false, "%s: [%lld] is %g, expected %g", what, (long long)i, wq_tensor_get_f(b, i), wq_tensor_get_f(a, i));
+			CHECK_MSG(false, "%s: [%lld] is %g, expected %g", what, (long long)i, wq_tensor_get_f(b, i),
+				wq_tensor_get_f(a, i));
 			return false;
 		}
 	return ok;
@@ -147,7 +149,8 @@ static void matmul(unsigned seed)
 	}
 	WqValue *in[2];
 	in[0] = operand(&k, t, ra, ra == 1 ? a + 3 : a + 4 - ra, one_in(4), pick(0, 15) & (ra > 1 ? 1 << (ra - 2) : 0));
-	in[1] = operand(&k, t, rb, rb == 1 ? b + 2 : b + 4 - rb, one_in(2), one_in(4) ? 1 << (rb - 1 - (turned && rb > 1)) : 0);
+	unsigned symbols = one_in(4) ? 1u << (rb - 1 - (turned && rb > 1)) : 0;
+	in[1] = operand(&k, t, rb, rb == 1 ? b + 2 : b + 4 - rb, one_in(2), symbols);
 	if (rb == 1 && wq_type_static(&in[1]->type) == false)
 		in[0]->type.dim[ra - 1] = in[1]->type.dim[0];
 	if (turned) {
