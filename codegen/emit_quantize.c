@@ -58,13 +58,19 @@ static CgVal per_axis(const Quant *q, const WqValue *v, int axis)
 		p.lanes = lanes;
 		return kg_elem(q->k, v, &p);
 	}
-	CgVal one = cg_cmp(c, CG_EQ, kg_dim(q->k, have), cg_idx(c, 1)), out = NULL;
+	CgVal n = kg_dim(q->k, have), one = cg_cmp(c, CG_EQ, n, cg_idx(c, 1)), last = cg_addi(c, n, -1);
+	CgVar out = cg_var(c, cg_zero(c, cg_t(kg_reg(v->type.dtype), lanes)));
+	cg_if(c, cg_cmp(c, CG_GT, n, cg_idx(c, 0))); /* an empty zero point is none */
 	for (int i = 0; i < lanes; i++) {
-		p.ix[0] = cg_select(c, one, cg_idx(c, 0), cg_addi(c, q->at->ix[axis], i));
+		CgVal at = cg_min(c, cg_addi(c, q->at->ix[axis], i), last);
+		p.ix[0] = cg_select(c, one, cg_idx(c, 0), at);
 		CgVal x = kg_elem(q->k, v, &p);
-		out = i ? cg_insert(c, out, x, i) : cg_splat(c, x, lanes);
+		cg_set(c, out, lanes > 1 ? cg_insert(c, cg_get(c, out), x, i) : x);
 	}
-	return out;
+	cg_end(c);
+	if (v == q->n->in[1])
+		kg_fault(q->k, cg_cmp(c, CG_EQ, n, cg_idx(c, 0)), KG_EVALUE);
+	return cg_get(c, out);
 }
 
 /* The element of operand i (a scale or a zero point) that belongs to the element at hand, in register form; NULL: there
