@@ -9,7 +9,7 @@ void cg_add_attr(Cg *c, LLVMValueRef fn, unsigned at, const char *name, uint64_t
 	LLVMAddAttributeAtIndex(fn, at, LLVMCreateEnumAttribute(c->ctx, kind, value));
 }
 
-static void add_string(Cg *c, LLVMValueRef fn, const char *name, const char *value)
+void cg_add_string_attr(Cg *c, LLVMValueRef fn, const char *name, const char *value)
 {
 	LLVMAttributeRef a = LLVMCreateStringAttribute(c->ctx, name, (unsigned)strlen(name), value, (unsigned)strlen(value));
 	LLVMAddAttributeAtIndex(fn, LLVMAttributeFunctionIndex, a);
@@ -20,15 +20,15 @@ static void describe(Cg *c, LLVMValueRef fn, int flags)
 {
 	const WqTarget *t = c->t;
 	if (t->cpu[0])
-		add_string(c, fn, "target-cpu", t->cpu);
-	add_string(c, fn, "target-features", t->features);
-	add_string(c, fn, "no-builtins", "");
-	add_string(c, fn, "no-trapping-math", "true");
-	add_string(c, fn, "warn-stack-size", "0"); /* tells each frame's size: cg_stack.c */
+		cg_add_string_attr(c, fn, "target-cpu", t->cpu);
+	cg_add_string_attr(c, fn, "target-features", t->features);
+	cg_add_string_attr(c, fn, "no-builtins", "");
+	cg_add_string_attr(c, fn, "no-trapping-math", "true");
+	cg_add_string_attr(c, fn, CG_FRAME_ATTR, "0");
 	if (t->family == WQ_X86) {
 		const char *bits = wq_sprintf(c->a, "%d", t->vector_bytes * 8);
-		add_string(c, fn, "prefer-vector-width", bits);
-		add_string(c, fn, "min-legal-vector-width", bits);
+		cg_add_string_attr(c, fn, "prefer-vector-width", bits);
+		cg_add_string_attr(c, fn, "min-legal-vector-width", bits);
 	}
 	cg_add_attr(c, fn, LLVMAttributeFunctionIndex, "nounwind", 0);
 	cg_add_attr(c, fn, LLVMAttributeFunctionIndex, "mustprogress", 0);

@@ -56,6 +56,8 @@ CgVal cg_call_intrinsic(Cg *c, const char *name, CgVal v, CgVal x, CgVal y, CgVa
 /* An alloca in the entry block. */
 CgVal cg_alloca(Cg *c, LLVMTypeRef type, int64_t n, int align);
 void cg_add_attr(Cg *c, LLVMValueRef fn, unsigned at, const char *name, uint64_t value);
+void cg_add_string_attr(Cg *c, LLVMValueRef fn, const char *name, const char *value);
+#define CG_FRAME_ATTR "warn-stack-size" /* with "0": tells each frame's size (cg_stack.c) */
 LLVMTargetMachineRef cg_machine(const WqTarget *t, int level);
 void cg_llvm_init(void);
 /* After emission: what LLVM told of frames; the rest of one that it did not tell, found in the code (cg_stack_riscv.c). */

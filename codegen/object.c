@@ -109,9 +109,24 @@ void cg_optimize(Cg *c, int level, bool size)
 
 bool cg_optimized(const Cg *c) { return c->optimized; }
 
+/* The attribute that asks for frames' sizes is ours: in text for others it would only make their tools warn. */
+static void ask_for_frames(Cg *c, bool ask)
+{
+	for (LLVMValueRef fn = LLVMGetFirstFunction(c->mod); fn; fn = LLVMGetNextFunction(fn)) {
+		if (LLVMIsDeclaration(fn))
+			continue;
+		if (ask)
+			cg_add_string_attr(c, fn, CG_FRAME_ATTR, "0");
+		else
+			LLVMRemoveStringAttributeAtIndex(fn, LLVMAttributeFunctionIndex, CG_FRAME_ATTR, strlen(CG_FRAME_ATTR));
+	}
+}
+
 static void *emit_text(Cg *c, size_t *n)
 {
+	ask_for_frames(c, false);
 	char *s = taken(c->a, LLVMPrintModuleToString(c->mod));
+	ask_for_frames(c, true);
 	*n = strlen(s);
 	return s;
 }

@@ -799,8 +799,10 @@ TEST(text_forms)
 	size_t n = 0;
 	emit_flow(c);
 	cg_optimize(c, 2, false);
-	CHECK(strstr(cg_emit(c, CG_LLVM, &n), "@flow(i64"));
+	const char *ir = cg_emit(c, CG_LLVM, &n);
+	CHECK(strstr(ir, "@flow(i64") && !strstr(ir, "warn-stack-size"));
 	CHECK(strstr(cg_emit(c, CG_ASSEMBLY, &n), "flow:") && n > 100);
+	CHECK(cg_stack_bytes(c) > 0);
 	wq_arena_free(a);
 }
 
