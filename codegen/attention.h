@@ -58,6 +58,8 @@ CgVal attend_low(const Attend *f, int lanes);                          /* -inf *
 CgVal attend_mask(const Attend *f, const CgAt *at, CgVal score, CgVal count);
 CgVal attend_safe(const Attend *f, CgVal top); /* what scores are taken relative to: 0 where there is none */
 
+CgVal attend_exp(const Attend *f, CgVal x);    /* of x <= 0: 0 of -inf, NaN of NaN */
+
 void attend_tiles(const Attend *f, CgVal lo, CgVal hi); /* of attend_tile_units */
 CgVal attend_tile_units(const Attend *f);
 void attend_rows(const Attend *f, CgVal lo, CgVal hi);  /* of groups x batches */

@@ -132,9 +132,9 @@ static CgVal exponentials(Row *t, CgVal n)
 	cg_set(c, most, cg_max(c, attend_load(f, t->p, i, lanes), cg_get(c, most)));
 	cg_end(c);
 	CgVal old = attend_load(f, t->top, t->r, 1), top = cg_max(c, cg_hmax(c, cg_get(c, most)), old);
-	CgVal safe = attend_safe(f, top), alpha = cg_exp(c, cg_sub(c, old, safe));
+	CgVal safe = attend_safe(f, top), alpha = attend_exp(f, cg_sub(c, old, safe));
 	i = cg_for(c, cg_idx(c, 0), n, lanes);
-	CgVal p = cg_exp(c, cg_sub(c, attend_load(f, t->p, i, lanes), cg_splat(c, safe, lanes)));
+	CgVal p = attend_exp(f, cg_sub(c, attend_load(f, t->p, i, lanes), cg_splat(c, safe, lanes)));
 	attend_store(f, p, t->p, i);
 	cg_set(c, sum, cg_add(c, cg_get(c, sum), p));
 	cg_end(c);
@@ -247,7 +247,8 @@ void attend_rows(const Attend *f, CgVal lo, CgVal hi)
 	Row t = { .f = f, .along_d = fit(f, f->D), .along_e = fit(f, f->E) };
 	CgVal unit = cg_for(c, lo, hi, 1), b = cg_udiv(c, unit, f->groups);
 	t.g = cg_sub(c, unit, cg_mul(c, b, f->groups));
-	t.rows = cg_mul(c, f->ratio, f->S);
+	CgVal none = cg_cmp(c, CG_EQ, f->heads, cg_idx(c, 0)); /* then the ratio is none */
+	t.rows = cg_select(c, none, cg_idx(c, 0), cg_mul(c, f->ratio, f->S));
 	t.a = attend_at(f, b, cg_mul(c, t.g, f->ratio));
 	group(&t);
 	cg_end(c);

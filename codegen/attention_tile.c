@@ -309,14 +309,14 @@ static void exponentials(Tile *t)
 	for (int v = 0; v < vectors; v++) {
 		CgVal now = cg_get(c, top[v]);
 		safe[v] = attend_safe(f, now);
-		t->alpha[v] = cg_exp(c, cg_sub(c, old[v], safe[v]));
+		t->alpha[v] = attend_exp(f, cg_sub(c, old[v], safe[v]));
 		cg_set(c, t->top[v], now);
 		cg_set(c, t->sum[v], cg_mul(c, cg_get(c, t->sum[v]), t->alpha[v]));
 	}
 	j = cg_for(c, cg_idx(c, 0), cg_sub(c, t->hi, t->lo), 1);
 	for (int v = 0; v < vectors; v++) {
 		CgVal at = cg_addi(c, cg_muli(c, j, queries(f)), (int64_t)v * lanes);
-		CgVal p = cg_exp(c, cg_sub(c, attend_load(f, t->p, at, lanes), safe[v]));
+		CgVal p = attend_exp(f, cg_sub(c, attend_load(f, t->p, at, lanes), safe[v]));
 		attend_store(f, p, t->p, at);
 		cg_set(c, t->sum[v], cg_add(c, cg_get(c, t->sum[v]), p));
 	}

@@ -115,6 +115,28 @@ CgVal attend_safe(const Attend *f, CgVal top)
 	return cg_select(f->c, cg_cmp(f->c, CG_EQ, top, attend_low(f, t.lanes)), cg_zero(f->c, t), top);
 }
 
+/* 2^r for |r| <= 1/2, without its constant 1: a minimax fit, 1e-7 at most beside the rounding. */
+static const double power[] = { 0.6931470036506653, 0.24022242426872253, 0.05550733953714371, 0.009671512991189957,
+				0.0013264717999845743 };
+
+/* x = n + r in base 2; adding 1.5 * 2^23 leaves n in the lowest bits, from where it moves to the exponent. Below 2^-127 the exponent is
+ * 0 and so is r: nothing is left. Errors in r are those of x itself, so that only weights that count for nothing have larger ones. */
+CgVal attend_exp(const Attend *f, CgVal x)
+{
+	Cg *c = f->c;
+	CgType t = cg_type(c, x), bits = cg_t(CG_I32, t.lanes);
+	if (t.kind != CG_F32)
+		return cg_exp(c, x);
+	CgVal magic = cg_float(c, t, 12582912.0);
+	x = cg_max(c, cg_float(c, t, -127), cg_mul(c, x, cg_float(c, t, 1.4426950408889634))); /* in this order a NaN stays */
+	CgVal moved = cg_add(c, x, magic), r = cg_sub(c, x, cg_sub(c, moved, magic)), p = cg_float(c, t, power[4]);
+	for (int i = 3; i >= 0; i--)
+		p = cg_fma(c, p, r, cg_float(c, t, power[i]));
+	p = cg_fma(c, p, r, cg_float(c, t, 1));
+	CgVal n = cg_shl(c, cg_bitcast(c, moved, bits), cg_int(c, bits, 23));
+	return cg_bitcast(c, cg_add(c, cg_bitcast(c, p, bits), n), t);
+}
+
 /* ---- which keys -------------------------------------------------------------------------------------------------- */
 
 /* An operand with one number, or one per batch. */
@@ -244,4 +266,11 @@ static void kernel(Kg *k, const WqNode *n)
 
 static int64_t scratch(const WqTarget *t, const WqNode *n) { return attend_plan(t, n).bytes; }
 
-const WqEmit emit_attention = { .kernel = kernel, .sizes = sizes, .epilogue = true, .direct = 7, .repeated = 1 << 3, .scratch = scratch };
+static const char *refuse(const WqTarget *t, const WqNode *n)
+{
+	(void)t;
+	return isfinite(wq_attr_f(n, "scale")) && isfinite(wq_attr_f(n, "softcap")) ? NULL : "its scale or softcap is not finite";
+}
+
+const WqEmit emit_attention = { .kernel = kernel, .sizes = sizes, .epilogue = true, .direct = 7, .repeated = 1 << 3,
+				.scratch = scratch, .refuse = refuse };

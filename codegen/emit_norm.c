@@ -114,5 +114,6 @@ static int64_t scratch(const WqTarget *t, const WqNode *n)
 	return rows_scratch(t, n, rows_axes_from(n, x->rank), x->dtype == WQ_F64 ? 8 : 4);
 }
 
-const WqEmit emit_layer_norm = { .kernel = kernel, .sizes = sizes, .epilogue = true, .repeated = 6, .scratch = scratch, .refuse = refuse };
-const WqEmit emit_rms_norm = { .kernel = kernel, .sizes = sizes, .epilogue = true, .repeated = 6, .scratch = scratch, .refuse = refuse };
+#define NORM { .kernel = kernel, .sizes = sizes, .epilogue = true, .repeated = 6, .scratch = scratch, .refuse = refuse }
+const WqEmit emit_layer_norm = NORM;
+const WqEmit emit_rms_norm = NORM;
