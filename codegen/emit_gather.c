@@ -84,7 +84,7 @@ static void gather_row(Kg *k, const CgAt *at, void *arg)
 {
 	Rows *r = arg;
 	const WqValue *x = r->n->in[0];
-	CgVal dim[WQ_MAX_RANK];
+	CgVal dim[WQ_MAX_RANK] = {NULL};
 	r->row = *at;
 	r->row.rank = at->rank + r->inner;
 	for (int a = 0; a < r->inner; a++)

@@ -138,7 +138,7 @@ static void add_taps(Kg *k, const Grid *g, int a, CgAt *from, CgVal w, CgVal ins
 		cg_set(c, sum, cg_add(c, cg_get(c, sum), v));
 		return;
 	}
-	CgVal t = cg_for(c, cg_idx(c, 0), cg_idx(c, g->taps), 1), at = cg_addi(c, t, a * g->taps), i = ix_load(k, g->idx, at);
+	CgVal t = cg_for(c, cg_idx(c, 0), cg_idx(c, g->taps), 1), at = cg_addi(c, t, (int64_t)a * g->taps), i = ix_load(k, g->idx, at);
 	CgVal here = cg_cmp(c, CG_GE, i, cg_idx(c, 0)), by = cg_load(c, cg_t(CG_F64, 1), cg_at(c, CG_F64, g->w, at), 0);
 	from->ix[2 + a] = cg_max(c, i, cg_idx(c, 0));
 	add_taps(k, g, a + 1, from, w ? cg_mul(c, w, by) : by, inside ? cg_and(c, inside, here) : here, sum);
@@ -215,8 +215,8 @@ static void grid_sample_kernel(Kg *k, const WqNode *n)
 	Cg *c = kg_cg(k);
 	Grid g = grid_of(n);
 	CgVal dim[WQ_MAX_RANK], some = cg_cmp(c, CG_GT, kg_count(k, n->in[0]), cg_idx(c, 0));
-	g.idx = cg_stack(c, cg_index(c), g.axes * g.taps, 0);
-	g.w = cg_stack(c, CG_F64, g.axes * g.taps, 0);
+	g.idx = cg_stack(c, cg_index(c), (int64_t)g.axes * g.taps, 0);
+	g.w = cg_stack(c, CG_F64, (int64_t)g.axes * g.taps, 0);
 	dim[0] = cg_select(c, some, kg_size(k, n->out[0], 0), cg_idx(c, 0));
 	for (int a = 0; a < g.axes; a++)
 		dim[1 + a] = kg_size(k, n->out[0], 2 + a);

@@ -93,7 +93,7 @@ static bool know_axis(const WqNode *n, const WqResample *r, int entry, int count
 	*p = (WqResampleAxis){from, to, 0, 0, 1};
 	bool known = wq_dim_static(from) && wq_dim_static(to);
 	if (r->place == WQ_CROP)
-		known &= known_f(given(n, 1), entry, &p->start) & known_f(given(n, 1), count + entry, &p->end);
+		known = known_f(given(n, 1), entry, &p->start) && known_f(given(n, 1), count + entry, &p->end) && known;
 	if (given(n, 2))
 		return known_f(given(n, 2), entry, &p->scale) && known;
 	if (by_policy(n)) {

@@ -196,16 +196,6 @@ int64_t ix_most(const WqNode *n, WqDim d)
 	return v < INT32_MAX ? v : (int64_t)INT32_MAX + 1;
 }
 
-bool ix_is_open(const WqNode *n, int result)
-{
-	const WqType *t = &n->out[result]->type;
-	int sym;
-	for (int i = 0; i < t->rank; i++)
-		if (wq_dim_is_sym(n->graph->mod, t->dim[i], &sym))
-			return true;
-	return false;
-}
-
 void ix_agree(Kg *k, WqDim a, WqDim b)
 {
 	Cg *c = kg_cg(k);

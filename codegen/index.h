@@ -45,7 +45,6 @@ void ix_store(Kg *k, CgVal v, CgVal p, CgVal i);
  * type is KG_EBOUND and becomes 0. */
 void ix_bind(Kg *k, const WqNode *n, int result, int axis, CgVal size);
 int64_t ix_most(const WqNode *n, WqDim d); /* the largest value a size can have; more than INT32_MAX stands for any */
-bool ix_is_open(const WqNode *n, int result); /* has the result a size that is a bare symbol? */
 /* If two sizes differ, the call fails; nothing is emitted where they are known to agree. */
 void ix_agree(Kg *k, WqDim a, WqDim b);
 void ix_broadcasts(Kg *k, const WqType *x, const WqType *to); /* the same for x's sizes, which are `to`'s or 1; x has no more axes */
