@@ -175,6 +175,9 @@ static bool take_epilogue(Grouper *s, const WqNode *n)
 	const WqEmit *e = wq_emit(n->op);
 	if (!e->epilogue || wq_binds(s->b, n) /* what is read behind it may need the size first */ || !n->out[0] || !n->out[0]->uses.n || wq_value_is_output(n->out[0]))
 		return false;
+	for (int i = 1; i < n->n_out; i++) /* what follows may depend on another result, too */
+		if (n->out[i] && wq_value_num_uses(n->out[i]))
+			return false;
 	const WqValue *v = n->out[0];
 	WqGroup *g = only_reader(s, v);
 	if (!g || g->kind != GROUP_LOOP || g->nodes.n >= MAX_NODES || count_in(g, n) > 2 * MAX_IN)

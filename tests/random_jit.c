@@ -141,6 +141,8 @@ static void make_call(Made *c, uint64_t seed)
 	ops_attributes(n, wq_op(op)->attrs);
 	if (op == OP_Cast) /* any other word is one that no lowering writes */
 		wq_set_s(n, "round", (const char *const[]){ "nearest", "up", "down" }[ops_below(3)]);
+	if (op == OP_Attention && !isfinite(wq_attr_f(n, "scale"))) /* scores without a number */
+		wq_set_f(n, "scale", 0.5);
 	int n_out = wq_op(op)->max_out < 0 ? wq_op(op)->min_out : wq_op(op)->max_out;
 	wq_node_finish(n, n_out, NULL);
 	for (int i = 0; i < n_out; i++)
