@@ -38,9 +38,10 @@ static void transpose(Cg *c, CgVal *v, int n)
 	}
 	for (int step = 1; step < n; step *= 2) {
 		CgVal w[64];
-		for (int i = 0; i < n / 2; i++) {
-			w[2 * i] = cg_shuffle(c, v[i], v[i + n / 2], n, low);
-			w[2 * i + 1] = cg_shuffle(c, v[i], v[i + n / 2], n, high);
+		for (size_t i = 0; i < (size_t)n / 2; i++) {
+			CgVal a = v[i], b = v[i + (size_t)n / 2];
+			w[2 * i] = cg_shuffle(c, a, b, n, low);
+			w[2 * i + 1] = cg_shuffle(c, a, b, n, high);
 		}
 		memcpy(v, w, (size_t)n * sizeof *v);
 	}

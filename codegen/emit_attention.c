@@ -37,8 +37,8 @@ static void choose(AttendPlan *p, const WqTarget *t, const WqNode *n, int bytes)
 	p->vectors = wq_dim_hi(n->graph->mod, s) <= p->lanes ? 1 : 2;
 	p->keys = accumulators / p->vectors;
 	p->values = value_tile(p->e, accumulators / p->vectors);
-	int64_t block = l1 / 2 / ((p->lanes * p->vectors + p->e) * bytes) / p->keys * p->keys;
-	block = block > 256 ? 256 / p->keys * p->keys : block < p->keys ? p->keys : block;
+	int64_t tile = p->keys, block = l1 / 2 / (((int64_t)p->lanes * p->vectors + p->e) * bytes) / tile * tile;
+	block = block > 256 ? 256 / tile * tile : block < tile ? tile : block;
 	p->block = block > round_up(keys, p->keys) ? round_up(keys, p->keys) : block;
 }
 

@@ -422,6 +422,16 @@ static void kernel(Kg *k, const WqNode *n)
 	kg_nest(k, rank, dim, order, 1, f.dense < 2 ? all_lanes : line, &f);
 }
 
+/* A window that is larger than what there is. */
+static void sizes(Kg *k, const WqNode *n)
+{
+	Cg *c = kg_cg(k);
+	const WqValue *y = n->out[0] ? n->out[0] : n->out[1];
+	for (int d = 2; d < y->type.rank; d++)
+		if (wq_dim_lo(n->graph->mod, y->type.dim[d]) < 0)
+			kg_fault(k, cg_cmp(c, CG_LT, kg_size(k, y, d), cg_idx(c, 0)), KG_EVALUE);
+}
+
 static const char *refuse(const WqTarget *t, const WqNode *n)
 {
 	WqWindow w;
@@ -429,5 +439,5 @@ static const char *refuse(const WqTarget *t, const WqNode *n)
 	return wq_window_attrs(n, n->in[0]->type.rank - 2, NULL, &w) ? "its attributes do not fit" : NULL;
 }
 
-const WqEmit emit_max_pool = { .kernel = kernel, .epilogue = true, .repeated = 1, .refuse = refuse };
-const WqEmit emit_average_pool = { .kernel = kernel, .epilogue = true, .repeated = 1, .refuse = refuse };
+const WqEmit emit_max_pool = { .kernel = kernel, .sizes = sizes, .epilogue = true, .repeated = 1, .refuse = refuse };
+const WqEmit emit_average_pool = { .kernel = kernel, .sizes = sizes, .epilogue = true, .repeated = 1, .refuse = refuse };

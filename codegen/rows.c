@@ -285,7 +285,7 @@ CgVal rows_fold(Cg *c, CgVal v, RowsOp *op)
 
 CgVal rows_total(const Rows *r, RowsAcc *a, RowsOp *op)
 {
-	CgVal v[ROWS_UNROLL];
+	CgVal v[ROWS_UNROLL] = { NULL };
 	int n = a->n;
 	for (int i = 0; i < n; i++)
 		v[i] = cg_get(r->c, a->v[i]);
