@@ -153,7 +153,7 @@ static void make_call(Made *c, uint64_t seed)
 /* Rounding to half precision makes jumps of what was equal but for the last bits. */
 static double tolerance(const WqGraph *g)
 {
-	double tol = 2e-3;
+	double tol = 5e-3;
 	WQ_FOR_NODES(n, g) {
 		for (int i = 0; i < n->n_out; i++) {
 			WqDtype t = n->out[i] ? n->out[i]->type.dtype : WQ_F32;
