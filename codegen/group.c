@@ -409,7 +409,8 @@ static void topo(Grouper *s)
 		}
 	}
 	WQ_ASSERT(done == n);
-	memcpy(g, sorted, (size_t)n * sizeof *g);
+	if (n)
+		memcpy(g, sorted, (size_t)n * sizeof *g);
 	for (int i = 0; i < n; i++)
 		g[i]->index = i;
 }
