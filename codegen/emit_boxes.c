@@ -80,8 +80,8 @@ static void add_sample(Kg *k, Align *a, CgVal y, CgVal x, CgVal inside, CgVal fi
 	CgVal ch = cg_for(c, cg_idx(c, 0), a->channels, 1), v = cg_load(c, cg_t(CG_F64, 1), slot(k, a, ch), 0);
 	for (int t = 0; t < 4; t++) {
 		CgAt at = {.rank = 4, .lanes = 1, .ix = {a->batch, ch, iy[t / 2], ix[t % 2]}};
-		CgVal w = cg_select(c, inside, cg_mul(c, wy[t / 2], wx[t % 2]), zero);
-		CgVal e = cg_mul(c, w, ix_f64(k, image->type.dtype, kg_elem(k, image, &at)));
+		CgVal e = cg_mul(c, cg_mul(c, wy[t / 2], wx[t % 2]), ix_f64(k, image->type.dtype, kg_elem(k, image, &at)));
+		e = cg_select(c, inside, e, zero); /* also of an infinity */
 		CgVal larger = cg_cmp(c, CG_GT, e, v);
 		larger = t ? larger : cg_or(c, first, larger);
 		v = a->avg ? cg_add(c, v, e) : cg_select(c, larger, e, v);
