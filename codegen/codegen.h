@@ -44,7 +44,7 @@ WqProgram *wq_program_new(WqModule *m, const WqCodeOptions *o, WqArena *a);
 /* What cannot be compiled, a line each ("SequenceAt: sequences (node x)"); true if nothing. */
 bool wq_program_supported(WqModule *m, const WqTarget *t, WqStr *why);
 /* The bytes of the weights, in order, to sink; one weight at a time is in memory. */
-void wq_program_weights(const WqProgram *c, void (*sink)(void *arg, const void *p, size_t n), void *arg);
+void wq_program_weights(const WqProgram *p, void (*sink)(void *arg, const void *bytes, size_t n), void *arg);
 
 /* ---- what the caller sees (export.c, header.c) ---------------------------------------------------------- */
 

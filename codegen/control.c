@@ -69,11 +69,10 @@ void wq_call_shared(Kg *k, const KgCall *call, int n, CgVal *arg)
 
 static void bind_type(Kg *k, const WqType *t, const CgVal *dim, int from)
 {
-	for (int i = 0; i < t->rank; i++) {
-		int sym;
-		if (wq_dim_is_sym(k->b->m, t->dim[i + 0], &sym) && i >= from)
+	int sym;
+	for (int i = from; i < t->rank; i++)
+		if (wq_dim_is_sym(k->b->m, t->dim[i], &sym))
 			kg_bind(k, t->dim[i], dim[i - from]);
-	}
 }
 
 static bool is_tensor(const WqValue *v) { return v && v->type.kind == WQ_TENSOR && v->type.rank >= 0; }

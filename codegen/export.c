@@ -71,26 +71,27 @@ static void port(Export *e, const char *name, const WqType *t, CgVal *field)
 static CgVal ports(Export *e, bool inputs)
 {
 	const WqGraph *g = e->b->m->main;
-	int n = inputs ? g->inputs.n : g->outputs.n;
+	size_t n = (size_t)(inputs ? g->inputs.n : g->outputs.n);
 	CgVal *field = WQ_NEW_N(e->b->a, CgVal, PORT_FIELDS * n + 1);
-	for (int i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		const WqValue *v = inputs ? g->inputs.v[i] : g->outputs.v[i].value;
 		port(e, inputs ? v->name : g->outputs.v[i].name, &v->type, field + PORT_FIELDS * i);
 	}
 	field[PORT_FIELDS * n] = i64(e, 0);
-	return cg_data(e->c, NULL, PORT_FIELDS * n + 1, field);
+	return cg_data(e->c, NULL, (int)(PORT_FIELDS * n) + 1, field);
 }
 
 static CgVal sizes(Export *e)
 {
-	CgVal *field = WQ_NEW_N(e->b->a, CgVal, 3 * e->n_sym + 1);
-	for (int i = 0; i < e->n_sym; i++) {
+	size_t n = (size_t)e->n_sym;
+	CgVal *field = WQ_NEW_N(e->b->a, CgVal, 3 * n + 1);
+	for (size_t i = 0; i < n; i++) {
 		WqDim d = wq_dim_sym_at(e->b->m, e->sym[i]);
 		field[3 * i] = cg_string(e->c, wq_dim_sym_name(e->b->m, e->sym[i]));
 		field[3 * i + 1] = i64(e, wq_dim_lo(e->b->m, d));
 		field[3 * i + 2] = i64(e, wq_dim_hi(e->b->m, d));
 	}
-	field[3 * e->n_sym] = i64(e, 0);
+	field[3 * n] = i64(e, 0);
 	return cg_data(e->c, NULL, 3 * e->n_sym + 1, field);
 }
 

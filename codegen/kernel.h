@@ -78,7 +78,7 @@ CgVal kg_dim(Kg *k, WqDim d);
 CgVal kg_size(Kg *k, const WqValue *v, int axis);
 CgVal kg_count(Kg *k, const WqValue *v); /* elements */
 /* The size that this node's result binds: gives the symbol (a bare symbol, or a number: then nothing happens) its value. */
-void kg_bind(Kg *k, WqDim sym, CgVal n);
+void kg_bind(Kg *k, WqDim d, CgVal n);
 /* Does v lie in memory (so that kg_tensor may be asked, as it may of any constant)? A group never fuses a producer into an operand for which its root's
  * WqEmit.direct has the bit set. Results have memory unless the group keeps them in registers: ask kg_stored. */
 bool kg_in_memory(const Kg *k, const WqValue *v);

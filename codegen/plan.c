@@ -115,7 +115,7 @@ static void count_rivals(Packer *p, WqArena *a)
 		alive[p->n + i] = bytes += p->item[i].size;
 		p->bound = bytes > p->bound ? bytes : p->bound;
 	}
-	for (int i = p->n - 1; i > 0; i--)
+	for (size_t i = (size_t)p->n; i-- > 1;)
 		alive[i] = alive[2 * i] > alive[2 * i + 1] ? alive[2 * i] : alive[2 * i + 1];
 	for (int i = 0; i < p->n; i++) {
 		int until = first_after(p, p->item[i].end);
@@ -353,7 +353,7 @@ static Packer *packer(const WqPlanItem *item, int n, int64_t align, WqArena *a)
 static int64_t live_bytes(const Packer *p, const WqPlanItem *item, WqArena *a)
 {
 	Key *edge = WQ_NEW_N(a, Key, 2 * (int64_t)p->n);
-	for (int i = 0; i < p->n; i++) { /* by time, ends of the step before first */
+	for (size_t i = 0; i < (size_t)p->n; i++) { /* by time, ends of the step before first */
 		const Item *x = &p->item[i];
 		edge[2 * i] = (Key){ -(double)x->begin, 0, x->index };
 		edge[2 * i + 1] = (Key){ -((double)x->end + 1), 1, x->index };
