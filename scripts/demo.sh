@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, and takes our own models all the way that this version has: read, inspect, clean and fuse,
-# evaluate on labelled data, write back as ONNX and as text. Shows what was gained: fewer operators, the same answers.
+# compile and run, evaluate on labelled data, write back as ONNX and as text. Shows what was gained: time, memory, the same answers.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -28,6 +28,14 @@ for m in digits tones chars; do
 	[ $m = chars ] && metric=ppl
 	score() { wqcc eval $model --data models/$m/data.npz --metric $metric --batch 20 "$@" | awk '{print $1, $2}'; }
 	printf '%-8s %10s %11s %20s %16s\n' $m "$(operators $model)" "$(operators $model -O opt)" "$(score)" "$(score -O opt)"
+done
+
+run wqcc models/digits/model.onnx --dim batch=1 -target cortex-m4 --flash 512K --ram 96K -o "$out/digits.o" -v
+run sed -n '/^#define/p;/_run/p' "$out/digits.h"
+time_of() { wqcc bench "$@" --json | grep -o '"median_ms": *[0-9.]*' | grep -o '[0-9.]*$'; }
+say "wqcc bench: milliseconds a run, evaluated operator by operator and compiled"
+for m in digits tones; do
+	printf '%-8s %10s %10s\n' $m "$(time_of models/$m --engine eval)" "$(time_of models/$m)"
 done
 
 run wqcc models/digits/model.onnx -emit onnx -o "$out/digits.onnx"
