@@ -82,6 +82,9 @@ static void show(const Case *k)
 	fprintf(stderr, "%s\n", s.s);
 }
 
+static void free_engine(void *e) { wq_engine_free(e); }
+static void unref(void *v) { wq_rt_unref(v); }
+
 static void compare(Case *k, const char *what)
 {
 	WqArena *a = k->m->arena;
@@ -89,9 +92,11 @@ static void compare(Case *k, const char *what)
 		show(k);
 	WqEngineOptions eo = {.threads = 1, .plain = true};
 	WqEngine *e = wq_engine_new(k->m, &eo);
+	wq_defer(a, free_engine, e); /* the run may fail */
 	WqRt *want = NULL;
 	wq_engine_run(e, k->in, &want);
-	WqCodeOptions o = {.target = wq_target("native", NULL, NULL, a), .level = 1, .threads = true};
+	wq_defer(a, unref, want);
+	WqCodeOptions o = {.target = wq_target("native", NULL, NULL, a), .level = 1, .threads = 3};
 	ApiCall *c = api_call_new(k->m, k->in, a);
 	WqJit *j = wq_jit_new(wq_program_new(k->m, &o, a));
 	for (int threads = 1; threads <= 3; threads += 2) {
@@ -104,8 +109,6 @@ static void compare(Case *k, const char *what)
 			break;
 		}
 	}
-	wq_rt_unref(want);
-	wq_engine_free(e);
 }
 
 static void finish(Case *k, WqNode *n, const char *what)
