@@ -228,7 +228,7 @@ void kg_loop_group(Kg *k)
 	const WqValue *out = k->g->out.v[0];
 	bool flat = is_flat(k);
 	CgVal dim[WQ_MAX_RANK];
-	int order[WQ_MAX_RANK], rank = out->type.rank;
+	int order[WQ_MAX_RANK] = {0}, rank = out->type.rank;
 	if (flat) {
 		dim[0] = kg_count(k, out);
 		kg_nest(k, 1, dim, NULL, group_lanes(k, out, -1), store_outputs, &flat);

@@ -26,7 +26,7 @@ static bool makes_image(const WqNode *n)
 {
 	switch (n->op) {
 	case OP_Conv: case OP_ConvTranspose: case OP_DeformConv: case OP_MaxPool: case OP_AveragePool:
-		return n->out[0]->type.rank >= 3;
+		return n->out[0] && n->out[0]->type.rank >= 3;
 	default:
 		return false;
 	}
@@ -119,6 +119,8 @@ static bool reshape_view(const WqPlace *from, const WqType *to)
 /* All bounds of a Slice known as expressions, steps numbers. */
 static bool slice_view(const WqNode *n)
 {
+	if (n->n_in < 5)
+		return false;
 	for (int i = 1; i < n->n_in; i++)
 		if (!n->in[i] || !(n->in[i]->data || n->in[i]->sym))
 			return false;
@@ -128,7 +130,7 @@ static bool slice_view(const WqNode *n)
 bool wq_view_of(WqBuild *b, const WqNode *n)
 {
 	const WqValue *v = n->in[0];
-	if (wq_is_immediate(v) || v->type.kind != WQ_TENSOR || v->type.rank < 0 || n->out[0]->type.rank < 0 ||
+	if (!v || !n->out[0] || wq_is_immediate(v) || v->type.kind != WQ_TENSOR || v->type.rank < 0 || n->out[0]->type.rank < 0 ||
 	    wq_dtype(v->type.dtype)->cls == 'S')
 		return false;
 	switch (n->op) {
@@ -157,7 +159,7 @@ static void view_layout(WqBuild *b, const WqNode *n, WqPlace *p)
 		p->dense = false;
 	} else if (!from->dense || !ascending(axes, real_axes(&from->v->type, from->order, axes))) {
 		/* sizes of 1 moved: the others keep their order in memory */
-		int to[WQ_MAX_RANK], at[WQ_MAX_RANK] = {0}, m = 0, done = 0;
+		int to[WQ_MAX_RANK] = {0}, at[WQ_MAX_RANK] = {0}, m = 0, done = 0;
 		const WqType *t = &from->v->type;
 		for (int i = 0; i < rank; i++)
 			if (p->v->type.dim[i] != 1)

@@ -140,7 +140,7 @@ static uint64_t divide64(uint64_t n, uint64_t d, uint64_t *rem)
 	for (; steps >= 0; steps--, part >>= 1)
 		if (a.all >= part) {
 			a.all -= part;
-			q.w.lo |= 1u << steps;
+			q.w.lo |= 1u << steps; /* NOLINT(clang-analyzer-core.BitwiseShift): steps is at most 31 */
 		}
 	*rem = a.all;
 	return q.all;

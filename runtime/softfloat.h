@@ -116,6 +116,7 @@ static BITS N(add_bits)(BITS a, BITS b)
 	int up = N(zeros)(sa) - (EXP_BITS - GUARD);
 	if (up > ea - 1)
 		up = ea - 1;
+	/* NOLINTNEXTLINE(clang-analyzer-core.BitwiseShift): up is at most the number of leading zeros */
 	return up > 0 ? N(round)(sign, ea - up, sa << up) : N(round)(sign, ea, sa);
 }
 

@@ -24,7 +24,7 @@ static int by_offset(const void *a, const void *b)
 /* Walks the items by offset: only those that begin before another one's end are compared. */
 static int overlaps(const WqPlanItem *item, int n)
 {
-	int *order = malloc((size_t)n * sizeof *order), bad = 0, far = 0;
+	int *order = malloc(((size_t)n + 1) * sizeof *order), bad = 0, far = 0;
 	for (int i = 0; i < n; i++)
 		order[i] = i;
 	items = item;
